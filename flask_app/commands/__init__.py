@@ -1,0 +1,1 @@
+"""Commands of `python -m flask_app`, one module each."""

@@ -1,0 +1,1 @@
+"""Datasets: UCI 562 as published, and simulated auctions with the same columns."""

@@ -1,0 +1,56 @@
+"""Every error this package raises on purpose.
+
+    ShillError
+    ├── SettingError         an environment variable has an unusable value
+    ├── DataError            a dataset cannot be read, downloaded or trusted
+    ├── BundleError          a model bundle is incomplete or malformed
+    │   ├── ChecksumError    a file of it is not what its manifest says
+    │   └── GoldenRowError   its model does not give the probabilities it was published with
+    ├── StoreError           a model store refuses an operation
+    │   ├── VersionNotFound  it holds no such version
+    │   └── VersionExists    it holds that version already: versions are immutable
+    └── TrainingError        training cannot give a model worth publishing
+
+A message names what is wrong, the value seen and the remedy; the command line prints it without a
+traceback and exits with status 1.
+"""
+
+
+class ShillError(Exception):
+    """Base of all errors that a user can act on."""
+
+
+class SettingError(ShillError):
+    """An environment variable has an unusable value."""
+
+
+class DataError(ShillError):
+    """A dataset cannot be read, downloaded or trusted."""
+
+
+class BundleError(ShillError):
+    """A model bundle is incomplete or malformed."""
+
+
+class ChecksumError(BundleError):
+    """A file of a bundle is not what its manifest says."""
+
+
+class GoldenRowError(BundleError):
+    """A bundle's model does not give the probabilities it was published with."""
+
+
+class StoreError(ShillError):
+    """A model store refuses an operation."""
+
+
+class VersionNotFound(StoreError):  # noqa: N818 - says what happened, as KeyError's kin do
+    """The store holds no such version."""
+
+
+class VersionExists(StoreError):  # noqa: N818
+    """The store holds that version already: versions are immutable."""
+
+
+class TrainingError(ShillError):
+    """Training cannot give a model worth publishing."""

@@ -1,0 +1,1 @@
+"""The model server: API, metrics, prediction log, hot reload."""

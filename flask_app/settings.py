@@ -1,0 +1,88 @@
+"""Every setting of the package: one table, read from the environment.
+
+`docs/settings.md` is generated from this table; a test fails when the two differ.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from flask_app.errors import SettingError
+
+PREFIX = "SHILL_"
+
+
+def _setting(default: Any, description: str, *, minimum: float | None = None) -> Any:
+    return field(default=default, metadata={"description": description, "minimum": minimum})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Settings of one process; each field is the environment variable SHILL_<FIELD>.
+
+    A default's type is the setting's type. Raises `SettingError` for a value of another type or
+    below the stated minimum, and for a variable that is misspelt.
+    """
+
+    dataset: str = _setting("", "UCI 562 as CSV; empty: download it, or simulate auctions.")
+    cache_dir: Path = _setting(Path(".cache"), "Directory of the downloaded dataset.")
+    model_store: Path = _setting(Path("models"), "Directory of the model store.")
+    reload_seconds: float = _setting(
+        2.0, "How often a worker looks for a newly promoted model, s.", minimum=0.05
+    )
+    workers: int = _setting(2, "Gunicorn worker processes.", minimum=1)
+    bind: str = _setting("127.0.0.1:8000", "Address and port the API listens on.")
+    max_body_bytes: int = _setting(8 * 2**20, "Largest request body, bytes.", minimum=1024)
+    max_batch_rows: int = _setting(10_000, "Most records in one batch.", minimum=1)
+    request_timeout_seconds: float = _setting(
+        10.0, "How long a request's body may take to arrive, s.", minimum=0.1
+    )
+    metrics_dir: Path = _setting(
+        Path("/dev/shm/shill-metrics"),  # noqa: S108 - shared memory of the container, by design
+        "Directory through which the workers share their metrics; emptied at start.",
+    )
+    log_dir: Path = _setting(Path("predictions"), "Directory of the prediction log.")
+    log_segment_bytes: int = _setting(64 * 2**20, "A segment is closed at this size.", minimum=4096)
+    log_segment_seconds: float = _setting(3600.0, "A segment is closed at this age, s.", minimum=1)
+    log_retention_bytes: int = _setting(
+        4 * 2**30, "Closed segments beyond this total are deleted, oldest first.", minimum=4096
+    )
+    log_retention_days: float = _setting(
+        90.0, "Closed segments older than this are deleted.", minimum=1
+    )
+    log_fsync_seconds: float = _setting(
+        1.0, "How often written predictions are forced to disk, s.", minimum=0.01
+    )
+    log_level: str = _setting("info", "Threshold of the service's own log.")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read the settings from `environment` (the process's own by default)."""
+        environment = os.environ if environment is None else environment
+        known = {PREFIX + item.name.upper(): item for item in fields(cls)}
+        for variable in environment:
+            if variable.startswith(PREFIX) and variable not in known:
+                nearest = difflib.get_close_matches(variable, known, n=1, cutoff=0)[0]
+                raise SettingError(f"{variable} is not a setting: did you mean {nearest}?")
+        values: dict[str, Any] = {}
+        for variable, item in known.items():
+            if variable in environment:
+                values[item.name] = _parse(
+                    variable, environment[variable], type(item.default), item.metadata["minimum"]
+                )
+        return cls(**values)
+
+
+def _parse(variable: str, text: str, kind: type, minimum: float | None) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        raise SettingError(
+            f"{variable}={text!r} is not of type {kind.__name__}: correct or unset it"
+        ) from None
+    if minimum is not None and not value >= minimum:
+        raise SettingError(f"{variable}={text!r} is below the minimum {minimum:g}: raise it")
+    return value

@@ -1,0 +1,1 @@
+"""Training: dataset -> candidates -> calibration -> threshold -> bundle."""
