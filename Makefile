@@ -1,0 +1,79 @@
+# Two commands matter: `make up` and `make test`. Each installs whatever it needs.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+DESK := $(VENV)/.locked
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --fork-strategy fewest \
+	--generate-hashes --no-emit-index-url --no-header --quiet
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible/ansible.cfg
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: up
+up: bundle ## Boot the lab host, provision it with ansible/site.yml, smoke-test it, print the URLs
+	molecule converge --scenario-name default
+	python -m flask_app smoke http://127.0.0.1:8000 --bundle "$$(python -m flask_app model path)"
+	@printf '\n%s\n' \
+		'API docs    http://127.0.0.1:8000/docs' \
+		'Predict     POST http://127.0.0.1:8000/predict' \
+		'Model       http://127.0.0.1:8000/model' \
+		'Metrics     http://127.0.0.1:8000/metrics' \
+		'Provision   . .venv/bin/activate && cd ansible && ansible-playbook site.yml' \
+		'Remove      make down'
+
+.PHONY: bundle
+bundle: $(DESK) ## Train (or find) the model bundle that hosts are given
+	python -m flask_app train --promote
+
+.PHONY: serve
+serve: bundle ## Run the API alone, without Docker, on http://127.0.0.1:8000
+	exec gunicorn --config python:flask_app.serving.gunicorn_conf
+
+.PHONY: down
+down: $(DESK) ## Remove the lab host
+	molecule destroy --scenario-name default
+
+.PHONY: test
+test: $(DESK) ## Run every test: lint, unit, integration, roles on real hosts
+	python tests/run.py
+
+.PHONY: unit
+unit: $(DESK) ## Run the unit tests
+	pytest tests/unit tests/docs
+
+.PHONY: lint
+lint: $(DESK) ## Check style, types and playbooks
+	ruff format --check .
+	ruff check .
+	mypy
+	ansible-lint
+
+.PHONY: bench
+bench: $(DESK) ## Measure the API beside its peers and rewrite docs/benchmarks.md
+	python bench/serving/run.py --write-docs
+
+.PHONY: lock
+lock: $(DESK) ## Resolve the dependencies anew into the lock files
+	$(LOCK) requirements/desk.in --output-file requirements.txt
+	$(LOCK) --constraint requirements.txt requirements/serve.in --output-file requirements/serve.txt
+
+# pip installs uv, uv installs the rest: both only what the lock file's hashes admit.
+$(DESK): requirements.txt
+	@command -v python3 >/dev/null && python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+			|| { echo 'Python 3.11 or newer with venv is missing: install python3 and python3-venv' >&2; exit 1; }; \
+		apt-get update --quiet=2 && apt-get install --quiet=2 --yes ca-certificates python3 python3-venv; }
+	[ -x $(BIN)/python ] || python3 -m venv $(VENV)
+	[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --require-hashes --no-deps \
+		--requirement <(sed -n '/^uv==/,/# via/p' requirements.txt)
+	$(BIN)/uv pip sync --quiet --python $(VENV) --require-hashes requirements.txt
+	touch $@

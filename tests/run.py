@@ -1,0 +1,171 @@
+"""Run every test stage and close with one summary: `python tests/run.py [STAGE ...]`.
+
+Two lanes run side by side, because one computes and the other mostly waits for hosts: `desk`
+(lint, unit, integration) and `hosts` (Molecule). A stage's output goes to .cache/test/STAGE.log
+and is shown when it fails. Whatever was not exercised is listed by name at the very end.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / ".cache" / "test"
+OTHER_PYTHON = "3.13"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command; `prepare` may give a reason to skip it, None to go on."""
+
+    name: str
+    command: Sequence[str]
+    prepare: Callable[[], str | None] = lambda: None
+
+    @property
+    def log(self) -> Path:
+        return LOGS / f"{self.name}.log"
+
+    @property
+    def junit(self) -> Path:
+        return LOGS / f"{self.name}.xml"
+
+
+@dataclass
+class Outcome:
+    """What came of a stage."""
+
+    stage: Stage
+    seconds: float = 0.0
+    status: int = 0
+    skipped: list[str] = field(default_factory=list)
+    cases: int = 0
+
+
+def pytest_stage(name: str, *paths: str, python: str = sys.executable) -> Stage:
+    """A stage that runs pytest and records each case for the summary."""
+    report = LOGS / f"{name}.xml"
+    return Stage(name, [python, "-m", "pytest", f"--junitxml={report}", *paths])
+
+
+def other_environment() -> Path:
+    return ROOT / f".venv-{OTHER_PYTHON}"
+
+
+def prepare_other_environment() -> str | None:
+    """Install the locked dependencies for the other supported Python, where there is one."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    candidates = [
+        shutil.which(f"python{OTHER_PYTHON}"),
+        *pyenv.glob(f"versions/{OTHER_PYTHON}.*/bin/python"),
+    ]
+    for candidate in filter(None, candidates):
+        if (
+            subprocess.run([candidate, "--version"], capture_output=True, check=False).returncode
+            == 0
+        ):
+            break
+    else:
+        return f"no Python {OTHER_PYTHON} on this machine: install python{OTHER_PYTHON} to run it"
+    target = str(other_environment())
+    uv = [str(Path(sys.executable).with_name("uv"))]
+    subprocess.run(
+        [*uv, "venv", "--quiet", "--allow-existing", "--python", candidate, target], check=True
+    )
+    subprocess.run(
+        [*uv, "pip", "sync", "--quiet", "--python", target, "--require-hashes", "requirements.txt"],
+        check=True,
+        cwd=ROOT,
+    )
+    return None
+
+
+def stages() -> dict[str, list[Stage]]:
+    """The lanes, each a sequence of stages."""
+    scenarios = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+    other_python = other_environment() / "bin" / "python"
+    unit = ("tests/unit", "tests/docs")
+    return {
+        "desk": [
+            Stage("lint", ["make", "lint"]),
+            pytest_stage("unit", *unit),
+            Stage(
+                f"unit-{OTHER_PYTHON}",
+                pytest_stage(f"unit-{OTHER_PYTHON}", *unit, python=str(other_python)).command,
+                prepare_other_environment,
+            ),
+            pytest_stage("integration", "tests/integration"),
+        ],
+        "hosts": [
+            Stage("bundle", ["make", "bundle"]),
+            *(Stage(f"molecule-{name}", ["molecule/run", name]) for name in scenarios),
+        ],
+    }
+
+
+def run(stage: Stage) -> Outcome:
+    """Run one stage; never raises for a failing one."""
+    outcome = Outcome(stage)
+    begin = time.monotonic()
+    print(f"{stage.name}: started", flush=True)
+    reason = stage.prepare()
+    if reason:
+        outcome.skipped.append(f"{stage.name}: {reason}")
+        print(f"{stage.name}: SKIPPED, {reason}", flush=True)
+        return outcome
+    with stage.log.open("wb") as log:
+        outcome.status = subprocess.run(
+            stage.command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False
+        ).returncode
+    outcome.seconds = time.monotonic() - begin
+    if stage.junit.exists():
+        for case in ET.parse(stage.junit).iter("testcase"):
+            outcome.cases += 1
+            outcome.skipped += [
+                f"{case.get('classname')}::{case.get('name')}: {skip.get('message')}"
+                for skip in case.iter("skipped")
+            ]
+    verdict = "passed" if outcome.status == 0 else f"FAILED with status {outcome.status}"
+    print(f"{stage.name}: {verdict} after {outcome.seconds:.0f} s", flush=True)
+    return outcome
+
+
+def main(names: Sequence[str]) -> int:
+    """Run the stages named (all by default); returns 1 when one of them failed."""
+    shutil.rmtree(LOGS, ignore_errors=True)
+    LOGS.mkdir(parents=True)
+    lanes = stages().values()
+    known = [stage.name for lane in lanes for stage in lane]
+    unknown = set(names) - set(known)
+    if unknown:
+        print(f"no stage {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+        return 2
+    chosen = [[stage for stage in lane if not names or stage.name in names] for lane in lanes]
+    with ThreadPoolExecutor(len(chosen)) as pool:
+        outcomes = sum(pool.map(lambda lane: [run(stage) for stage in lane], chosen), [])
+    failed = [outcome for outcome in outcomes if outcome.status]
+    for outcome in failed:
+        print(f"\n===== {outcome.stage.name}: {outcome.stage.log}")
+        print("\n".join(outcome.stage.log.read_text(errors="replace").splitlines()[-150:]))
+    print("\n===== Summary")
+    for outcome in outcomes:
+        cases = f", {outcome.cases} cases" if outcome.cases else ""
+        state = "FAILED" if outcome.status else "passed"
+        print(f"{outcome.stage.name:<24} {state}, {outcome.seconds:.0f} s{cases}")
+    skipped = [line for outcome in outcomes for line in outcome.skipped]
+    if skipped:
+        print("\n===== NOT EXERCISED HERE", *skipped, sep="\n  ")
+    ran = len(outcomes) - sum(not outcome.seconds for outcome in outcomes)
+    print(f"\n{ran - len(failed)} passed, {len(failed)} failed, {len(skipped)} skipped")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
