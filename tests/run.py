@@ -10,11 +10,12 @@ import shutil
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".cache" / "test"
@@ -141,15 +142,16 @@ def main(names: Sequence[str]) -> int:
     """Run the stages named (all by default); returns 1 when one of them failed."""
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)
-    lanes = stages().values()
-    known = [stage.name for lane in lanes for stage in lane]
+    plan = stages().values()
+    known = [stage.name for lane in plan for stage in lane]
     unknown = set(names) - set(known)
     if unknown:
         print(f"no stage {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
         return 2
-    chosen = [[stage for stage in lane if not names or stage.name in names] for lane in lanes]
+    chosen = [[stage for stage in lane if not names or stage.name in names] for lane in plan]
     with ThreadPoolExecutor(len(chosen)) as pool:
-        outcomes = sum(pool.map(lambda lane: [run(stage) for stage in lane], chosen), [])
+        lanes = pool.map(lambda lane: [run(stage) for stage in lane], chosen)
+        outcomes = list(chain.from_iterable(lanes))
     failed = [outcome for outcome in outcomes if outcome.status]
     for outcome in failed:
         print(f"\n===== {outcome.stage.name}: {outcome.stage.log}")
