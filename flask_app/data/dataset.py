@@ -1,0 +1,175 @@
+"""Labelled bidding records as a table, and UCI 562's published CSV form of them."""
+
+import csv
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from flask_app.errors import DataError
+from flask_app.record import FEATURES, Record
+
+UCI_SHA256 = "f76ed5d0223a7f1a36a80bedcccc2beff080e27fd6873cab0ea74253730600db"
+"""Of the CSV of UCI 562 as published: 6,321 records of 807 auctions, 675 of them shill."""
+
+COLUMNS = ("auction_id", "bidder_id", *FEATURES, "is_shill")
+"""Columns of `Dataset.frame`, in order."""
+
+_IDENTIFIERS = ("auction_id", "bidder_id")
+_PUBLISHED = {name: name.title() for name in COLUMNS[:-1]} | {
+    "auction_id": "Auction_ID",
+    "bidder_id": "Bidder_ID",
+    "is_shill": "Class",
+}
+_RECORD_NUMBER = "Record_ID"
+_LIMITS: dict[str, Any] = msgspec.json.schema(Record)["$defs"]["Record"]["properties"]
+"""The same bounds that a request to the API has to keep."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled records of whole auctions.
+
+    Attributes:
+        name: "uci562", "simulated" or, for a file of the user's own, "custom".
+        sha256: Of the CSV's bytes.
+        frame: A row for each bidder in each auction: `auction_id` and `bidder_id` (str),
+            `FEATURES` (float64, in the ranges of `Record`), `is_shill` (int8, 0 or 1; both occur).
+    """
+
+    name: str
+    sha256: str
+    frame: pd.DataFrame
+
+
+def read_csv(path: Path, name: str | None = None) -> Dataset:
+    """Read and check a CSV with UCI 562's header, in any case and order; Record_ID may be absent.
+
+    Args:
+        path: The file, UTF-8.
+        name: Of the dataset; by default "uci562" if the bytes are those UCI published, else
+            "custom".
+
+    Raises:
+        DataError: The file cannot be read or trusted; the message has line, column and value.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}: give the path of a readable CSV") from None
+    sha256 = hashlib.sha256(content).hexdigest()
+    if name is None:
+        name = "uci562" if sha256 == UCI_SHA256 else "custom"
+    return Dataset(name, sha256, _Table(path, content).frame())
+
+
+def to_csv(frame: pd.DataFrame) -> bytes:
+    """Write records in the published form; `read_csv` gives exactly `frame` back."""
+    table = frame[list(COLUMNS)].rename(columns=_PUBLISHED)
+    table.insert(0, _RECORD_NUMBER, range(1, len(table) + 1))
+    return table.to_csv(index=False, lineterminator="\n").encode()
+
+
+class _Table:
+    """The text of a CSV, and where each value stands in it for the error messages."""
+
+    def __init__(self, path: Path, content: bytes) -> None:
+        self.path = path
+        try:
+            reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+            header = next((row for row in reader if row), [])
+            rows = [(reader.line_num, row) for row in reader if row]
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise DataError(f"{path}: not CSV in UTF-8 ({error}): export it again") from None
+        columns = self._columns(header)
+        for line, row in rows:
+            if len(row) != len(header):
+                raise DataError(
+                    f"{path}, row {line}: {len(row)} values where the header names {len(header)}: "
+                    "complete or delete the row"
+                )
+        if not rows:
+            raise DataError(f"{path}: no records: give a file with at least two")
+        self.lines = [line for line, _ in rows]
+        self.text = {
+            name: pd.Series([row[index].strip() for _, row in rows], dtype=str)
+            for name, index in columns.items()
+        }
+
+    def frame(self) -> pd.DataFrame:
+        """Check every value; returns `Dataset.frame`."""
+        frame = pd.DataFrame(
+            {name: self._identifier(name) for name in _IDENTIFIERS}
+            | {name: self._feature(name) for name in FEATURES}
+            | {"is_shill": self._label()}
+        )
+        repeated = frame.duplicated(list(_IDENTIFIERS))
+        self._refuse(repeated, "bidder_id", "occurs earlier in this auction: keep one record")
+        if frame["is_shill"].nunique() == 1:
+            raise DataError(
+                f"{self.path}: every record is of class {frame['is_shill'].iloc[0]}: "
+                "give records of both classes"
+            )
+        return frame
+
+    def _columns(self, header: list[str]) -> dict[str, int]:
+        """Find the place of each column of the frame."""
+        names = {title.lower(): name for name, title in _PUBLISHED.items()}
+        columns: dict[str, int] = {}
+        for index, title in enumerate(header):
+            key = title.strip().lower()
+            if key == _RECORD_NUMBER.lower():
+                continue
+            if key not in names:
+                raise DataError(f"{self.path}, row 1: unknown column {title!r}: remove it")
+            if names[key] in columns:
+                raise DataError(f"{self.path}, row 1: column {title!r} occurs twice: remove one")
+            columns[names[key]] = index
+        if missing := [_PUBLISHED[name] for name in COLUMNS if name not in columns]:
+            raise DataError(f"{self.path}, row 1: no column {', '.join(missing)}: add it")
+        return columns
+
+    def _identifier(self, name: str) -> "pd.Series[str]":
+        text = self.text[name]
+        self._refuse(text == "", name, "is empty: fill it in")
+        longest = _LIMITS[name]["maxLength"]
+        self._refuse(text.str.len() > longest, name, f"is longer than {longest}: shorten it")
+        return text
+
+    def _feature(self, name: str) -> "pd.Series[float]":
+        values = self.text[name].map(_number).astype(np.float64)
+        self._refuse(values.isna(), name, "is not a number: correct it")
+        limits = _LIMITS[name]
+        minimum, maximum = limits.get("minimum", -np.inf), limits.get("maximum", np.inf)
+        above = limits.get("exclusiveMinimum", -np.inf)
+        self._refuse(values < minimum, name, f"is below the minimum {minimum:g}: correct it")
+        self._refuse(values <= above, name, f"is not above {above:g}: correct it")
+        self._refuse(values > maximum, name, f"is above the maximum {maximum:g}: correct it")
+        self._refuse(values == np.inf, name, "is not finite: correct it")
+        return values
+
+    def _label(self) -> "pd.Series[int]":
+        values = self.text["is_shill"].map(_number)
+        self._refuse(~values.isin([0, 1]), "is_shill", "is neither 0 nor 1: correct it")
+        return values.astype(np.int8)
+
+    def _refuse(self, bad: "pd.Series[bool]", name: str, complaint: str) -> None:
+        """Raise for the first bad value, if there is one."""
+        if bad.any():
+            first = int(bad.argmax())
+            raise DataError(
+                f"{self.path}, row {self.lines[first]}, column {_PUBLISHED[name]}: "
+                f"{self.text[name][first]!r} {complaint}"
+            )
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan
