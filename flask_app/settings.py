@@ -57,6 +57,7 @@ class Settings:
         1.0, "How often written predictions are forced to disk, s.", minimum=0.01
     )
     log_level: str = _setting("info", "Threshold of the service's own log.")
+    release: str = _setting("", "Name of the deployment; GET /ready tells it.")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
