@@ -1,0 +1,156 @@
+"""Every way a request can fail, as RFC 9457 problem details.
+
+One table feeds the answers, the OpenAPI document, `/docs/errors` and `docs/api.md`. A problem's
+`type` is a link to its entry in `/docs/errors`; its name is the `reason` label of the metrics.
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import NamedTuple
+
+import msgspec
+
+JSON = "application/json"
+PROBLEM_JSON = "application/problem+json"
+
+
+class Response(NamedTuple):
+    """An HTTP response, for whichever server interface is to send it."""
+
+    body: bytes
+    status: int = 200
+    content_type: str = JSON
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Kind(NamedTuple):
+    """One kind of problem."""
+
+    status: int
+    title: str
+    remedy: str
+
+
+KINDS: Mapping[str, Kind] = {
+    # What a body contains.
+    "malformed-json": Kind(
+        400, "The body is not JSON", "Send one JSON document (RFC 8259) in UTF-8."
+    ),
+    "unknown-field": Kind(422, "A field is unknown", "Remove it, or correct its name."),
+    "missing-field": Kind(422, "A field is missing", "Add it."),
+    "duplicate-key": Kind(422, "A key is given more than once", "Give each key once."),
+    "wrong-type": Kind(422, "A value has the wrong type", "Send the type that is named."),
+    "not-a-number": Kind(
+        422, "A value is NaN", "Send a number, or leave the record out: JSON has no NaN."
+    ),
+    "infinite-number": Kind(
+        422, "A value is infinite", "Send a number that a 64-bit float can hold."
+    ),
+    "out-of-range": Kind(422, "A number is out of range", "Send a number within the range."),
+    "wrong-length": Kind(422, "A string is too short or too long", "Send a length within limits."),
+    "wrong-format": Kind(422, "A string has the wrong format", "Send the format that is named."),
+    "empty-batch": Kind(422, "A list has no items", "Send at least one."),
+    "too-many-rows": Kind(422, "A list has too many items", "Split it into several requests."),
+    "invalid-body": Kind(
+        422, "The body has several kinds of problems", "Correct each of `errors`, by its type."
+    ),
+    # How it is sent.
+    "bad-request": Kind(400, "The request is malformed", "Correct what the detail names."),
+    "not-found": Kind(404, "There is no such resource", "See /openapi.json for those there are."),
+    "method-not-allowed": Kind(
+        405, "The resource does not support this method", "Use one that the Allow header lists."
+    ),
+    "body-timeout": Kind(
+        408, "The body did not arrive in time", "Send it faster, or in several requests."
+    ),
+    "body-too-large": Kind(413, "The body is too large", "Split it into several requests."),
+    "unsupported-media-type": Kind(
+        415, "The body's media type is not supported", "Send application/json, not encoded."
+    ),
+    # What the server lacks.
+    "internal-error": Kind(
+        500, "The server failed", "Try again; if it persists, see the service's log."
+    ),
+    "not-ready": Kind(503, "The server is not ready", "Try again when /ready answers 200."),
+    "log-unavailable": Kind(
+        503, "The label log cannot be written", "Try again; nothing was recorded."
+    ),
+}
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """One thing wrong with a body."""
+
+    pointer: str
+    """JSON pointer (RFC 6901) to the value, or to where it should be."""
+    type: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.pointer}: {self.detail}" if self.pointer else self.detail
+
+
+class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The body of every answer that is not a success."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] = []
+    """What is wrong with the body, each by itself; at most 100."""
+    omitted_errors: int = 0
+    """How many more there are."""
+
+
+def type_uri(name: str) -> str:
+    """Return the `type` of the problem `name`: a link, relative to the server."""
+    return f"/docs/errors#{name}"
+
+
+class Problem(Exception):  # noqa: N818 - its name in RFC 9457
+    """Ends a request with problem details.
+
+    Args:
+        name: A key of `KINDS`.
+        detail: What is wrong in this request, with the value seen.
+        errors: What is wrong with the body, each by itself.
+        omitted_errors: How many more there are.
+        headers: Headers that this answer needs.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        omitted_errors: int = 0,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.name = name
+        self._details = ProblemDetails(
+            type=type_uri(name),
+            title=KINDS[name].title,
+            status=KINDS[name].status,
+            detail=detail,
+            errors=list(errors),
+            omitted_errors=omitted_errors,
+        )
+        self._headers = headers
+
+    @property
+    def response(self) -> Response:
+        """The answer to send."""
+        details = self._details
+        return Response(msgspec.json.encode(details), details.status, PROBLEM_JSON, self._headers)
+
+
+def name_of_status(status: int) -> str:
+    """Return the kind of problem that a bare HTTP status stands for."""
+    names = {404: "not-found", 405: "method-not-allowed", 408: "body-timeout"}
+    names |= {413: "body-too-large", 415: "unsupported-media-type", 503: "not-ready"}
+    return names.get(
+        status, "bad-request" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "internal-error"
+    )
