@@ -1,0 +1,92 @@
+"""Measure the prediction API beside its peers: `python -m bench.serving`, or `make bench`."""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from contextlib import ExitStack
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from bench.serving import report
+from bench.serving.checks import check_answers, check_bookkeeping
+from bench.serving.load import measure
+from bench.serving.material import make_material
+from bench.serving.prepare import CACHE, HERE, BenchError, prepare
+from bench.serving.servers import contestants, running
+
+ROOT = HERE.parents[1]
+RESULTS = HERE / "results.json"
+PAGE = ROOT / "docs/benchmarks.md"
+WARM_UP_SECONDS = 1
+QUIET_LOAD = 0.5
+
+
+def main() -> int:
+    """Run the benchmark; returns the exit status (1: it could not be measured)."""
+    parser = argparse.ArgumentParser(prog="python -m bench.serving", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="default: %(default)s")
+    parser.add_argument("--seconds", type=int, default=5, help="a round (default: %(default)s)")
+    parser.add_argument(
+        "--write-docs",
+        action="store_true",
+        help=f"write {PAGE.relative_to(ROOT)} and {RESULTS.relative_to(ROOT)}",
+    )
+    options = parser.parse_args()
+    try:
+        prepare()
+        run = _measure(options.rounds, options.seconds)
+    except BenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"\n{report.targets(run)}\n{report.table(run)}")
+    if options.write_docs:
+        RESULTS.write_text(json.dumps(run, indent=1) + "\n")
+        PAGE.write_text(report.page(run))
+    return 0
+
+
+def _measure(rounds: int, seconds: int) -> dict[str, Any]:
+    """Start every server, check it, measure all of them in turn, check again."""
+    material = make_material()
+    load_average = os.getloadavg()[0]
+    if load_average > QUIET_LOAD:
+        print(f"warning: load average {load_average:.1f}: the figures will be noisy")
+    first = material.workloads[0]
+    samples = []
+    with ExitStack() as stack:
+        # On a disk as in production, not in memory; shared memory for the metrics likewise.
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=CACHE)))
+        metrics = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
+        servers = [
+            stack.enter_context(running(server, (first.path, first.bodies[0])))
+            for server in contestants(material, scratch, metrics)
+        ]
+        for server in servers:
+            check_answers(server, material)
+        rows_answered = dict.fromkeys(servers, 0)
+        for number, workload, server in product(range(rounds), material.workloads, servers):
+            for duration in (WARM_UP_SECONDS, seconds):
+                figures = measure(server, workload.path, workload.file, duration)
+                rows_answered[server] += figures.requests * workload.rows_a_request
+            samples.append(report.Sample(number, workload.name, server.server.name, figures))
+            print(
+                f"round {number + 1}/{rounds}  {workload.name:10}  {server.server.name:12}  "
+                f"{figures.requests_per_second:8.1f} requests/s  p99 {figures.p99_ms:8.2f} ms",
+                flush=True,
+            )
+        check_bookkeeping(servers[0], rows_answered[servers[0]])
+        return report.results(
+            titles={server.server.name: server.server.title for server in servers},
+            samples=samples,
+            memory={server.server.name: server.memory() for server in servers},
+            model_version=material.bundle.name,
+            seconds=seconds,
+            load_average=load_average,
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""One measurement: wrk against one server."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.serving.prepare import HERE, BenchError, cores
+from bench.serving.servers import RunningServer
+
+CONNECTIONS = 16
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one round showed of one server under one workload.
+
+    Attributes:
+        requests: Answered.
+        requests_per_second: Answered per second of wall-clock time.
+        p50_ms: Median latency, ms.
+        p99_ms: Latency that 99 % of the requests stay below, ms.
+        cpu_ms_per_request: Processor time of all the server's processes, ms.
+        waiting: Share of the time that the server was ready to run but its core busy with
+            something else: the machine's noise.
+    """
+
+    requests: int
+    requests_per_second: float
+    p50_ms: float
+    p99_ms: float
+    cpu_ms_per_request: float
+    waiting: float
+
+
+def measure(server: RunningServer, path: str, bodies: Path, seconds: int) -> Measurement:
+    """Send the lines of `bodies` to `path` for `seconds` over 16 connections.
+
+    Raises:
+        BenchError: A request failed or was not answered with 2xx.
+    """
+    before = server.usage()
+    command = ["taskset", "--cpu-list", str(cores()[1]), "wrk", "--threads=1", "--timeout=30s"]
+    command += [f"--connections={CONNECTIONS}", f"--duration={seconds}s"]
+    command += [f"--script={HERE / 'requests.lua'}", server.url + path, "--", str(bodies)]
+    wrk = subprocess.run(command, check=True, capture_output=True, text=True)
+    after = server.usage()
+    figures = json.loads(wrk.stdout.splitlines()[-1])
+    if figures["refused"] or figures["failed"] or not figures["requests"]:
+        raise BenchError(
+            f"{server.server.name}, {path}: {figures['refused']} requests not answered with 2xx, "
+            f"{figures['failed']} not answered, {figures['requests']} answered"
+        )
+    duration = figures["microseconds"] / 1e6
+    return Measurement(
+        requests=figures["requests"],
+        requests_per_second=figures["requests"] / duration,
+        p50_ms=figures["p50"] / 1e3,
+        p99_ms=figures["p99"] / 1e3,
+        cpu_ms_per_request=1e3 * (after.cpu - before.cpu) / figures["requests"],
+        waiting=(after.waiting_for_core - before.waiting_for_core) / duration,
+    )

@@ -1,0 +1,112 @@
+"""What is served and sent: the model bundle, the tutorial's forest, requests with right answers."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import joblib
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
+
+from bench.serving.prepare import CACHE, HERE
+from flask_app.data import source
+from flask_app.model.bundle import FEATURES_INPUT, MODEL, PROBABILITIES_OUTPUT
+from flask_app.model.store import DirectoryStore
+from flask_app.record import FEATURES
+from flask_app.settings import Settings
+
+SEED = 0
+BATCH_ROWS = 1000
+BATCHES = 32
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Distinct request bodies of one kind, and which rows of the dataset each holds."""
+
+    name: str
+    path: str
+    bodies: tuple[bytes, ...]
+    rows: tuple[tuple[int, ...], ...]
+    file: Path
+
+    @property
+    def rows_a_request(self) -> int:
+        """How many records a request holds."""
+        return len(self.rows[0])
+
+
+@dataclass(frozen=True)
+class Material:
+    """Everything the servers and the load generator are given.
+
+    Attributes:
+        store: Model store with the bundle in production.
+        bundle: The bundle's directory.
+        forest: The tutorial's model, joblib.
+        expected: By model ("onnx", "forest"): the probability of each row of the dataset.
+        workloads: Single rows, then batches.
+    """
+
+    store: Path
+    bundle: Path
+    forest: Path
+    expected: dict[str, NDArray[np.float64]]
+    workloads: tuple[Workload, ...]
+
+
+def make_material() -> Material:
+    """Train both models on the dataset that the settings name and write the requests."""
+    store = CACHE / "models"
+    subprocess.run(
+        [sys.executable, "-m", "flask_app", "train", "--promote"],
+        cwd=HERE.parents[1],
+        env=os.environ | {"SHILL_MODEL_STORE": str(store)},
+        check=True,
+    )
+    models = DirectoryStore(store)
+    bundle = models.fetch(models.production().version)
+
+    frame = source.load(Settings.from_environment()).frame
+    forest = RandomForestClassifier(random_state=SEED).fit(frame[list(FEATURES)], frame["is_shill"])
+    joblib.dump(forest, CACHE / "forest.joblib")
+
+    rows = frame[list(FEATURES)].to_numpy(np.float32)
+    session = ort.InferenceSession(bundle / MODEL, providers=["CPUExecutionProvider"])
+    return Material(
+        store=store,
+        bundle=bundle,
+        forest=CACHE / "forest.joblib",
+        expected={
+            "onnx": session.run([PROBABILITIES_OUTPUT], {FEATURES_INPUT: rows})[0][:, 1],
+            "forest": forest.predict_proba(frame[list(FEATURES)])[:, 1],
+        },
+        workloads=_workloads(frame.drop(columns="is_shill").to_dict("records")),
+    )
+
+
+def _workloads(records: list[dict[str, object]]) -> tuple[Workload, ...]:
+    random = np.random.default_rng(SEED)
+    order = random.permutation(len(records)).tolist()
+    draws = [random.choice(len(records), BATCH_ROWS).tolist() for _ in range(BATCHES)]
+    return (
+        _workload("one row", "/predict", [records[row] for row in order], [[row] for row in order]),
+        _workload(
+            f"{BATCH_ROWS:,} rows",
+            "/predict_batch",
+            [[records[row] for row in draw] for draw in draws],
+            draws,
+        ),
+    )
+
+
+def _workload(name: str, path: str, contents: list[object], rows: list[list[int]]) -> Workload:
+    bodies = tuple(json.dumps(content).encode() for content in contents)
+    file = CACHE / f"{path.strip('/')}.jsonl"
+    file.write_bytes(b"\n".join(bodies) + b"\n")
+    return Workload(name, path, bodies, tuple(map(tuple, rows)), file)

@@ -1,0 +1,255 @@
+"""From measurements to JSON, and from JSON to Markdown."""
+
+import os
+import platform
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.serving.load import CONNECTIONS, Measurement
+from bench.serving.prepare import REQUIREMENTS
+
+PACKAGES = ("gunicorn", "flask", "msgspec", "onnxruntime", "numpy")
+PEER_PACKAGES = (
+    "fastapi",
+    "uvicorn",
+    "pydantic",
+    "orjson",
+    "onnxruntime",
+    "scikit-learn",
+    "pandas",
+)
+MEBIBYTE = 2**20
+
+
+@dataclass(frozen=True)
+class Target:
+    """This project's requests/s are to be at least `factor` times those of `peer`."""
+
+    workload: str
+    peer: str
+    factor: float
+
+
+TARGETS = (
+    Target("one row", "forest", 60),
+    Target("one row", "fastapi_onnx", 0.7),
+    Target("1,000 rows", "fastapi_onnx", 2),
+)
+WORKER_LIMIT = 250 * MEBIBYTE
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One measurement and what it was of."""
+
+    round: int
+    workload: str
+    server: str
+    measurement: Measurement
+
+
+def results(
+    *,
+    titles: dict[str, str],
+    samples: Iterable[Sample],
+    memory: dict[str, dict[str, int]],
+    model_version: str,
+    seconds: int,
+    load_average: float,
+) -> dict[str, Any]:
+    """Gather everything that is worth keeping, as JSON types."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": {
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            "system": f"{_distribution()}, Linux {platform.release()}",
+            "load_average_before": load_average,
+        },
+        "versions": {
+            "python": platform.python_version(),
+            "project": {package: version(package) for package in PACKAGES},
+            "peers": _peer_versions(),
+        },
+        "model": model_version,
+        "seconds": seconds,
+        "connections": CONNECTIONS,
+        "titles": titles,
+        "memory": memory,
+        "samples": [
+            {"round": sample.round, "workload": sample.workload, "server": sample.server}
+            | asdict(sample.measurement)
+            for sample in samples
+        ],
+    }
+
+
+def table(run: dict[str, Any]) -> str:
+    """Render the figures of a run as Markdown tables."""
+    lines: list[str] = []
+    own = next(iter(run["titles"]))
+    for workload in dict.fromkeys(sample["workload"] for sample in run["samples"]):
+        lines += [
+            f"**{workload[0].upper()}{workload[1:]} a request**",
+            "",
+            "| Server | requests/s | this project / it | p50 ms | p99 ms | CPU ms a request |",
+            "|---|---:|---:|---:|---:|---:|",
+        ]
+        for name, title in run["titles"].items():
+            ratio = "1" if name == own else _spread(_ratios(run, workload, name))
+            cells = [
+                _figure(median(_values(run, workload, name, field)))
+                for field in ("requests_per_second", "p50_ms", "p99_ms", "cpu_ms_per_request")
+            ]
+            lines.append(f"| {title} | {cells[0]} | {ratio} | {' | '.join(cells[1:])} |")
+        lines.append("")
+    lines += [
+        "**Memory after the load, MiB**",
+        "",
+        "| Server | worker RSS | worker PSS | all processes PSS |",
+        "|---|---:|---:|---:|",
+    ]
+    for name, title in run["titles"].items():
+        sizes = (f"{size / MEBIBYTE:.0f}" for size in run["memory"][name].values())
+        lines.append(f"| {title} | {' | '.join(sizes)} |")
+    return "\n".join(lines) + "\n"
+
+
+def targets(run: dict[str, Any]) -> str:
+    """Render what was to be reached and what was."""
+    own = next(iter(run["titles"]))
+    lines = ["| To reach | Measured | |", "|---|---:|---|"]
+    for target in TARGETS:
+        ratio = median(_ratios(run, target.workload, target.peer))
+        lines.append(
+            f"| {target.workload}: at least {target.factor:g}x {run['titles'][target.peer]} "
+            f"| {_figure(ratio)}x | {_verdict(ratio >= target.factor)} |"
+        )
+    worker = run["memory"][own]["worker_rss"]
+    lines.append(
+        f"| one worker: below {WORKER_LIMIT // MEBIBYTE} MiB resident "
+        f"| {worker / MEBIBYTE:.0f} MiB | {_verdict(worker < WORKER_LIMIT)} |"
+    )
+    return "\n".join(lines) + "\n"
+
+
+def page(run: dict[str, Any]) -> str:
+    """Render docs/benchmarks.md."""
+    machine, versions = run["machine"], run["versions"]
+    rounds = 1 + max(sample["round"] for sample in run["samples"])
+    waiting = median(sample["waiting"] for sample in run["samples"])
+    return f"""\
+<!-- Written by `make bench`: do not edit. -->
+
+# Benchmarks
+
+How fast the prediction API is, beside the pattern it replaces and beside the fastest FastAPI server
+we know how to write. `make bench` measures it anew on your machine and rewrites this page.
+
+## Result
+
+{targets(run)}
+{table(run)}
+Figures are medians of {rounds} rounds, ratios the median (minimum to maximum) of the rounds' own
+ratios.
+
+## What is compared
+
+| Server | What it is |
+|---|---|
+| {run["titles"]["shill"]} | `gunicorn --config python:flask_app.serving.gunicorn_conf` with one \
+worker: strict validation, every row in the prediction log, metrics |
+| {run["titles"]["forest"]} | the tutorial pattern: a joblib-dumped forest with scikit-learn's \
+defaults, a DataFrame a request, uvicorn; checks types only, no log, no metrics |
+| {run["titles"]["fastapi_onnx"]} | the project's own ONNX model and limits: pydantic v2, orjson, \
+uvloop, httptools, one thread, no middleware of its own; no log, no metrics |
+
+The peers are in [`bench/serving/peers`](../bench/serving/peers), their dependencies locked beside
+them.
+
+## How it is measured
+
+- Every server runs on one core, all with the same one; the load generator,
+  [wrk](https://github.com/wg/wrk), on another, with {run["connections"]} keep-alive connections.
+- The servers take turns within each round ({run["seconds"]} s each, after a warm-up), so that what
+  else the machine does meets all of them alike.
+- Every request differs from the one before: each row of the dataset once, or one of 32 batches
+  drawn from it.
+- Before the load, each server's probabilities must be those of its model within 1e-6. An answer
+  other than 2xx fails the run, and so does a row that this project's metrics or log miss.
+- CPU a request is the processor time of all of a server's processes; it hardly depends on what
+  else the machine does.
+
+## Where it was measured
+
+{run["date"]}, model `{run["model"]}`. {machine["processor"]}, {machine["cores"]} cores,
+{machine["memory_bytes"] / 2**30:.0f} GiB, {machine["system"]}, Python {versions["python"]}; load
+average before the run {machine["load_average_before"]:.1f}, and while they were measured the
+servers waited {waiting:.1%} of the time for their core.
+
+- This project: {_listed(versions["project"])}.
+- Peers: {_listed(versions["peers"])}.
+
+Every sample is in [`bench/serving/results.json`](../bench/serving/results.json).
+"""
+
+
+def _values(run: dict[str, Any], workload: str, server: str, field: str) -> list[float]:
+    return [
+        sample[field]
+        for sample in run["samples"]
+        if (sample["workload"], sample["server"]) == (workload, server)
+    ]
+
+
+def _ratios(run: dict[str, Any], workload: str, peer: str) -> list[float]:
+    """Divide this project's requests/s by the peer's, round by round."""
+    own = next(iter(run["titles"]))
+    return [
+        ours / theirs
+        for ours, theirs in zip(
+            _values(run, workload, own, "requests_per_second"),
+            _values(run, workload, peer, "requests_per_second"),
+            strict=True,
+        )
+    ]
+
+
+def _spread(values: list[float]) -> str:
+    return f"{_figure(median(values))} ({_figure(min(values))} to {_figure(max(values))})"
+
+
+def _figure(value: float) -> str:
+    """Round to what is worth reading."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _verdict(reached: bool) -> str:
+    return "reached" if reached else "**missed**"
+
+
+def _listed(versions: dict[str, str]) -> str:
+    return ", ".join(f"{package} {number}" for package, number in versions.items())
+
+
+def _peer_versions() -> dict[str, str]:
+    pins = dict(re.findall(r"^([\w-]+)==(\S+)", REQUIREMENTS.read_text(), flags=re.MULTILINE))
+    return {package: pins[package] for package in PEER_PACKAGES}
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "unknown")
+
+
+def _distribution() -> str:
+    return platform.freedesktop_os_release()["PRETTY_NAME"]
