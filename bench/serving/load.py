@@ -4,9 +4,12 @@ import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.serving.prepare import HERE, BenchError, cores
-from bench.serving.servers import RunningServer
+
+if TYPE_CHECKING:
+    from bench.serving.servers import RunningServer
 
 CONNECTIONS = 16
 
@@ -33,7 +36,7 @@ class Measurement:
     waiting: float
 
 
-def measure(server: RunningServer, path: str, bodies: Path, seconds: int) -> Measurement:
+def measure(server: "RunningServer", path: str, bodies: Path, seconds: int) -> Measurement:
     """Send the lines of `bodies` to `path` for `seconds` over 16 connections.
 
     Raises:

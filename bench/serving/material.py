@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -16,7 +17,6 @@ from sklearn.ensemble import RandomForestClassifier
 from bench.serving.prepare import CACHE, HERE
 from flask_app.data import source
 from flask_app.model.bundle import FEATURES_INPUT, MODEL, PROBABILITIES_OUTPUT
-from flask_app.model.store import DirectoryStore
 from flask_app.record import FEATURES
 from flask_app.settings import Settings
 
@@ -63,14 +63,8 @@ class Material:
 def make_material() -> Material:
     """Train both models on the dataset that the settings name and write the requests."""
     store = CACHE / "models"
-    subprocess.run(
-        [sys.executable, "-m", "flask_app", "train", "--promote"],
-        cwd=HERE.parents[1],
-        env=os.environ | {"SHILL_MODEL_STORE": str(store)},
-        check=True,
-    )
-    models = DirectoryStore(store)
-    bundle = models.fetch(models.production().version)
+    _shill("train", "--promote", store=store)
+    bundle = Path(_shill("model", "path", store=store))
 
     frame = source.load(Settings.from_environment()).frame
     forest = RandomForestClassifier(random_state=SEED).fit(frame[list(FEATURES)], frame["is_shill"])
@@ -90,7 +84,20 @@ def make_material() -> Material:
     )
 
 
-def _workloads(records: list[dict[str, object]]) -> tuple[Workload, ...]:
+def _shill(*arguments: str, store: Path) -> str:
+    """Run a command of the project on `store`; returns the last line it printed."""
+    command = subprocess.run(
+        [sys.executable, "-m", "flask_app", *arguments],
+        cwd=HERE.parents[1],
+        env=os.environ | {"SHILL_MODEL_STORE": str(store)},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return command.stdout.splitlines()[-1]
+
+
+def _workloads(records: list[dict[Any, Any]]) -> tuple[Workload, ...]:
     random = np.random.default_rng(SEED)
     order = random.permutation(len(records)).tolist()
     draws = [random.choice(len(records), BATCH_ROWS).tolist() for _ in range(BATCHES)]
@@ -105,7 +112,7 @@ def _workloads(records: list[dict[str, object]]) -> tuple[Workload, ...]:
     )
 
 
-def _workload(name: str, path: str, contents: list[object], rows: list[list[int]]) -> Workload:
+def _workload(name: str, path: str, contents: list[Any], rows: list[list[int]]) -> Workload:
     bodies = tuple(json.dumps(content).encode() for content in contents)
     file = CACHE / f"{path.strip('/')}.jsonl"
     file.write_bytes(b"\n".join(bodies) + b"\n")
