@@ -43,8 +43,8 @@ def check_bookkeeping(server: RunningServer, acknowledged_rows: int) -> None:
         )
 
 
-def _probabilities(answer: Any) -> NDArray[np.float64]:
-    predictions = answer if isinstance(answer, list) else [answer]
+def _probabilities(answer: dict[str, Any]) -> NDArray[np.float64]:
+    predictions = answer.get("predictions", [answer])
     return np.array([prediction["probability"] for prediction in predictions])
 
 

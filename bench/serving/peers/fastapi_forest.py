@@ -49,6 +49,6 @@ def predict(bid: Bid) -> dict[str, float]:
 
 
 @app.post("/predict_batch")
-def predict_batch(bids: list[Bid]) -> list[dict[str, float]]:
+def predict_batch(bids: list[Bid]) -> dict[str, list[dict[str, float]]]:
     """Score a batch."""
-    return score(bids)
+    return {"predictions": score(bids)}

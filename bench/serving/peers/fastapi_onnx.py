@@ -126,7 +126,7 @@ async def predict(record: Record) -> Response:
 @batches.post("/predict_batch")
 async def predict_batch(records: list[Record]) -> Response:
     """Score a batch."""
-    return json_response([answer(probability) for probability in score(records)])
+    return json_response({"predictions": [answer(probability) for probability in score(records)]})
 
 
 app.include_router(batches)
