@@ -20,7 +20,7 @@ from bench.serving.servers import contestants, running
 ROOT = HERE.parents[1]
 RESULTS = HERE / "results.json"
 PAGE = ROOT / "docs/benchmarks.md"
-WARM_UP_SECONDS = 1
+WARM_UP_SECONDS = 2
 QUIET_LOAD = 0.5
 
 
@@ -73,7 +73,7 @@ def _measure(rounds: int, seconds: int) -> dict[str, Any]:
                 rows_answered[server] += figures.requests * workload.rows_a_request
             samples.append(report.Sample(number, workload.name, server.server.name, figures))
             print(
-                f"round {number + 1}/{rounds}  {workload.name:10}  {server.server.name:12}  "
+                f"round {number + 1}/{rounds}  {workload.name:10}  {server.server.name:18}  "
                 f"{figures.requests_per_second:8.1f} requests/s  p99 {figures.p99_ms:8.2f} ms",
                 flush=True,
             )

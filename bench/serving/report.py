@@ -168,8 +168,11 @@ ratios.
 worker: strict validation, every row in the prediction log, metrics |
 | {run["titles"]["forest"]} | the tutorial pattern: a joblib-dumped forest with scikit-learn's \
 defaults, a DataFrame a request, uvicorn; checks types only, no log, no metrics |
-| {run["titles"]["fastapi_onnx"]} | the project's own ONNX model and limits: pydantic v2, orjson, \
-uvloop, httptools, one thread, no middleware of its own; no log, no metrics |
+| {run["titles"]["fastapi_documented"]} | the project's own ONNX model and limits behind types \
+for body and answer, uvicorn's defaults; no log, no metrics |
+| {run["titles"]["fastapi_onnx"]} | the project's own ONNX model and limits: pydantic v2 for the \
+body, orjson for the answer, uvloop, httptools, no middleware, garbage collector out of the way; \
+no log, no metrics |
 
 The peers are in [`bench/serving/peers`](../bench/serving/peers), their dependencies locked beside
 them.

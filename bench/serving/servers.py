@@ -61,6 +61,13 @@ def contestants(material: Material, scratch: Path, metrics: Path) -> list[Server
             environment={"FOREST": str(material.forest)},
         ),
         Server(
+            name="fastapi_documented",
+            title="FastAPI + ONNX Runtime, as documented",
+            model="onnx",
+            command=(*uvicorn, "fastapi_documented:app"),
+            environment={"BUNDLE": str(material.bundle)},
+        ),
+        Server(
             name="fastapi_onnx",
             title="FastAPI + ONNX Runtime, tuned",
             model="onnx",
