@@ -15,6 +15,7 @@ from flask_app.model.bundle import (
     Bundle,
     Manifest,
 )
+from flask_app.model.store import ModelStore
 from flask_app.record import FEATURES
 
 GOLDEN_TOLERANCE = 1e-6
@@ -73,6 +74,17 @@ class Predictor:
                     f"{expected[wrong[0]]!s} within {GOLDEN_TOLERANCE:g} ({wrong.size} of "
                     f"{len(golden)} rows differ): train anew with this release's libraries"
                 )
+
+
+def load_version(store: ModelStore, version: str) -> Predictor:
+    """Load what `store` holds as `version`; `BundleError` also if that is another version."""
+    directory = store.fetch(version)
+    predictor = Predictor.load(directory)
+    if predictor.version != version:
+        raise BundleError(
+            f"{directory} holds version {predictor.version}: remove it, then publish {version}"
+        )
+    return predictor
 
 
 def _session(path: Path, model: bytes) -> ort.InferenceSession:

@@ -1,0 +1,116 @@
+"""`model`: list, verify, publish, promote and roll back bundles of the store SHILL_MODEL_STORE.
+
+Runs in the serving image: no training dependency.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from flask_app.commands.table import table
+from flask_app.errors import BundleError, StoreError
+from flask_app.model.bundle import Bundle
+from flask_app.model.predictor import Predictor, load_version
+from flask_app.model.store import DirectoryStore, ModelStore, Pointer
+from flask_app.settings import Settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    def action(name: str, summary: str) -> argparse.ArgumentParser:
+        return actions.add_parser(name, help=summary, description=summary)
+
+    action("list", "show every version and how good it is; * is in production")
+
+    path = action("path", "print the directory of a version")
+    path.add_argument("version", nargs="?", help="default: the version in production")
+    verify = action("verify", "check a bundle's sha256 sums and score its golden rows")
+    verify.add_argument(
+        "bundle", nargs="?", help="a version or a directory; default: the version in production"
+    )
+
+    publish = action("publish", "copy a bundle into the store")
+    publish.add_argument("directory", type=Path)
+
+    promote = action("promote", "verify a version and put it into production")
+    promote.add_argument("version")
+    rollback = action("rollback", "put the version before this one back into production")
+    for changing in (promote, rollback):
+        changing.add_argument(
+            "--unverified",
+            action="store_true",
+            help="do not verify it; for drills with a broken bundle",
+        )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run one action; returns 1 if `list` finds a damaged version, else 0."""
+    store = DirectoryStore(Settings.from_environment().model_store)
+    match arguments.action:
+        case "list":
+            return _list(store)
+        case "path":
+            print(store.fetch(arguments.version or _production(store).version))
+        case "verify":
+            predictor = load(store, arguments.bundle)
+            files, rows = len(predictor.manifest.files), len(predictor.manifest.golden_rows)
+            print(f"{predictor.version}: {files} files and {rows} golden rows are as published")
+        case "publish":
+            print(store.publish(arguments.directory))
+        case "promote":
+            if not arguments.unverified:
+                load_version(store, arguments.version)
+            print(store.promote(arguments.version).version)
+        case "rollback":
+            pointer = store.production()
+            if pointer and pointer.previous and not arguments.unverified:
+                load_version(store, pointer.previous)
+            print(store.rollback().version)
+    return 0
+
+
+def load(store: ModelStore, bundle: str | None) -> Predictor:
+    """Load `bundle`: a version, a directory (its path has a slash) or, for None, production."""
+    if bundle is None:
+        pointer = _production(store)
+        return Predictor.load(store.fetch(pointer.version), manifest_sha256=pointer.manifest_sha256)
+    return Predictor.load(Path(bundle)) if "/" in bundle else load_version(store, bundle)
+
+
+def _production(store: ModelStore) -> Pointer:
+    pointer = store.production()
+    if pointer is None:
+        held = ", ".join(store.versions()) or "none"
+        raise StoreError(f"no version is in production: promote one of {held}")
+    return pointer
+
+
+def _list(store: ModelStore) -> int:
+    pointer = store.production()
+    rows, damaged = [], []
+    for version in store.versions():
+        try:
+            manifest = Bundle.open(store.fetch(version)).manifest
+        except BundleError as error:
+            damaged.append(f"{version} is damaged: {error}")
+            continue
+        rows.append(
+            (
+                "*" if pointer and version == pointer.version else "",
+                version,
+                f"{manifest.created_at:%Y-%m-%d %H:%M}",
+                manifest.estimator,
+                manifest.calibration,
+                manifest.threshold.value,
+                manifest.metrics.roc_auc,
+                manifest.metrics.f1,
+                manifest.metrics.brier,
+            )
+        )
+    header = "", "version", "created, UTC", "estimator", "calibration", "threshold"
+    print(table((*header, "ROC AUC", "F1", "Brier"), rows))
+    for line in damaged:
+        print(line, file=sys.stderr)
+    return 1 if damaged else 0

@@ -1,0 +1,29 @@
+"""Tables for the terminal."""
+
+from collections.abc import Iterable, Sequence
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str | float]]) -> str:
+    """Align `rows` under `header`: text to the left, numbers to the right with five decimals."""
+    lines = [list(header), *([_text(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    numeric = [all(_is_number(line[column]) for line in lines[1:]) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(line, widths, numeric, strict=True)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _text(cell: str | float) -> str:
+    return f"{cell:.5f}" if isinstance(cell, float) else str(cell)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
