@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.serving import report
 from bench.serving.checks import check_answers, check_bookkeeping
-from bench.serving.load import measure
+from bench.serving.load import measure, send
 from bench.serving.material import make_material
 from bench.serving.prepare import CACHE, HERE, BenchError, prepare
 from bench.serving.servers import contestants, running
@@ -20,7 +20,7 @@ from bench.serving.servers import contestants, running
 ROOT = HERE.parents[1]
 RESULTS = HERE / "results.json"
 PAGE = ROOT / "docs/benchmarks.md"
-WARM_UP_SECONDS = 2
+WARM_UP_SECONDS = 1
 QUIET_LOAD = 0.5
 
 
@@ -68,9 +68,10 @@ def _measure(rounds: int, seconds: int) -> dict[str, Any]:
             check_answers(server, material)
         rows_answered = dict.fromkeys(servers, 0)
         for number, workload, server in product(range(rounds), material.workloads, servers):
-            for duration in (WARM_UP_SECONDS, seconds):
-                figures = measure(server, workload.path, workload.file, duration)
-                rows_answered[server] += figures.requests * workload.rows_a_request
+            warm_up = send(server, workload.path, workload.file, WARM_UP_SECONDS)
+            figures = measure(server, workload.path, workload.file, seconds)
+            requests = warm_up["requests"] + figures.requests
+            rows_answered[server] += requests * workload.rows_a_request
             samples.append(report.Sample(number, workload.name, server.server.name, figures))
             print(
                 f"round {number + 1}/{rounds}  {workload.name:10}  {server.server.name:18}  "

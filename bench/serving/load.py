@@ -36,24 +36,35 @@ class Measurement:
     waiting: float
 
 
-def measure(server: "RunningServer", path: str, bodies: Path, seconds: int) -> Measurement:
+def send(server: "RunningServer", path: str, bodies: Path, seconds: int) -> dict[str, int]:
     """Send the lines of `bodies` to `path` for `seconds` over 16 connections.
+
+    Returns:
+        What requests.lua prints.
 
     Raises:
         BenchError: A request failed or was not answered with 2xx.
     """
-    before = server.usage()
     command = ["taskset", "--cpu-list", str(cores()[1]), "wrk", "--threads=1", "--timeout=30s"]
     command += [f"--connections={CONNECTIONS}", f"--duration={seconds}s"]
     command += [f"--script={HERE / 'requests.lua'}", server.url + path, "--", str(bodies)]
     wrk = subprocess.run(command, check=True, capture_output=True, text=True)
-    after = server.usage()
-    figures = json.loads(wrk.stdout.splitlines()[-1])
-    if figures["refused"] or figures["failed"] or not figures["requests"]:
+    figures: dict[str, int] = json.loads(wrk.stdout.splitlines()[-1])
+    if figures["refused"] or figures["failed"]:
         raise BenchError(
             f"{server.server.name}, {path}: {figures['refused']} requests not answered with 2xx, "
-            f"{figures['failed']} not answered, {figures['requests']} answered"
+            f"{figures['failed']} not answered"
         )
+    return figures
+
+
+def measure(server: "RunningServer", path: str, bodies: Path, seconds: int) -> Measurement:
+    """Send as `send` does, watching the server; raises `BenchError` also for no answer at all."""
+    before = server.usage()
+    figures = send(server, path, bodies, seconds)
+    after = server.usage()
+    if not figures["requests"]:
+        raise BenchError(f"{server.server.name}, {path}: no answer within {seconds} s")
     duration = figures["microseconds"] / 1e6
     return Measurement(
         requests=figures["requests"],
