@@ -57,12 +57,21 @@ def image_tag(root: Path = ROOT, base_image: str = "") -> str:
     return digest.hexdigest()[:12]
 
 
-def write_tar(target: Path, root: Path = ROOT) -> None:
-    """Write the context as a tar, without this machine's owners, modes and times."""
+def write_tar(target: Path, root: Path = ROOT, extra_ca: Path | None = None) -> None:
+    """Write the context as a tar, without this machine's owners, modes and times.
+
+    Args:
+        target: The file; its directory is made.
+        root: The checkout.
+        extra_ca: PEM file of certificate authorities for the build to trust, if any.
+    """
+    members = {name: root / name for name in context_files(root)}
+    if extra_ca:
+        members[EXTRA_CA] = extra_ca
     target.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(target, "w") as tar:
-        for name in context_files(root):
-            content = (root / name).read_bytes()
+        for name, path in members.items():
+            content = path.read_bytes()
             member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
@@ -73,9 +82,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--base-image", default="", help="BASE_IMAGE, if not the Dockerfile's own")
     parser.add_argument("--tar", type=Path, help="write the context to this file")
+    parser.add_argument("--extra-ca", type=Path, help="add these certificate authorities to it")
     arguments = parser.parse_args()
     if arguments.tar:
-        write_tar(arguments.tar)
+        write_tar(arguments.tar, extra_ca=arguments.extra_ca)
     print(image_tag(base_image=arguments.base_image))  # noqa: T201
 
 

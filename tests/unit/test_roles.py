@@ -1,0 +1,81 @@
+"""A role's variables are told in three places, which must agree: defaults, specification, README.
+
+`python tests/unit/test_roles.py` writes the READMEs' tables anew.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROLES = sorted(Path(__file__).parents[2].glob("roles/*/"))
+TYPES = {
+    "str": str,
+    "path": str,
+    "bool": bool,
+    "int": int,
+    "float": float,
+    "list": list,
+    "dict": dict,
+}
+TABLE = re.compile(r"(?<=writes this table -->\n).*?(?=<!-- end -->)", re.DOTALL)
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+def options(role: Path) -> dict[str, dict[str, Any]]:
+    specification: dict[str, Any] = load(role / "meta/argument_specs.yml")["argument_specs"]
+    return specification["main"]["options"]  # type: ignore[no-any-return]
+
+
+def table(role: Path) -> str:
+    """The README's table of variables."""
+    rows = ["| Variable | Default | |", "|---|---|---|"]
+    for name, option in options(role).items():
+        default = yaml.safe_dump(option["default"], default_flow_style=True, width=1000)
+        choices = f" One of {', '.join(option['choices'])}." if "choices" in option else ""
+        shown = default.removesuffix("...\n").strip()
+        rows.append(f"| `{name}` | `{shown}` | {option['description'].strip()}{choices} |")
+    return "\n".join(rows) + "\n"
+
+
+def test_there_are_roles() -> None:
+    assert ROLES
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+class TestRole:
+    def test_specification_and_defaults_agree(self, role: Path) -> None:
+        specified = {name: option["default"] for name, option in options(role).items()}
+        assert specified == load(role / "defaults/main.yml")
+
+    def test_each_variable_carries_the_role_s_name(self, role: Path) -> None:
+        assert [name for name in options(role) if not name.startswith(f"{role.name}_")] == []
+
+    def test_each_variable_is_typed_and_described(self, role: Path) -> None:
+        for name, option in options(role).items():
+            default = option["default"]
+            is_template = isinstance(default, str) and default.startswith("{{")
+            assert isinstance(default, TYPES[option["type"]]) or is_template, name
+            assert option["description"].strip().endswith("."), name
+            assert option["type"] != "list" or "elements" in option, name
+
+    def test_secrets_are_kept_out_of_logs(self, role: Path) -> None:
+        for name, option in options(role).items():
+            if re.search(r"password|secret|token", name):
+                assert option.get("no_log"), name
+
+    def test_the_readme_tells_each_variable(self, role: Path) -> None:
+        found = TABLE.search((role / "README.md").read_text())
+        assert found, "README.md has no place for the table"
+        assert found.group() == table(role), "run python tests/unit/test_roles.py"
+
+
+if __name__ == "__main__":
+    for role in ROLES:
+        readme = role / "README.md"
+        readme.write_text(TABLE.sub(lambda _: table(role), readme.read_text()))  # noqa: B023
