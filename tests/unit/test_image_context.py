@@ -37,9 +37,7 @@ def test_the_context_alone_can_be_imported_as_the_server(tmp_path: Path) -> None
     write_tar(tmp_path / "context.tar")
     with tarfile.open(tmp_path / "context.tar") as tar:
         tar.extractall(tmp_path, filter="data")
-    imports = (
-        "import flask_app.serving.asgi, flask_app.commands.model"
-    )
+    imports = "import flask_app.serving.asgi, flask_app.commands.model"
     subprocess.run([sys.executable, "-c", imports], cwd=tmp_path, check=True)
 
 
