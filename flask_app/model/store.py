@@ -88,12 +88,12 @@ class DirectoryStore:
         bundle.verify()
         version = bundle.manifest.version
         with self._lock():
-            if version in self.versions():
-                self._check_held(version)
-                return version
             # The lock is ours: whatever is staged was left by a writer that died.
             for abandoned in self.path.glob(f"{_STAGING}*"):
                 shutil.rmtree(abandoned)
+            if version in self.versions():
+                self._check_held(version)
+                return version
             with tempfile.TemporaryDirectory(prefix=_STAGING, dir=self.path) as staging:
                 staged = Path(staging) / version
                 staged.mkdir()
