@@ -70,9 +70,12 @@ def read_csv(path: Path, name: str | None = None) -> Dataset:
 
 def to_csv(frame: pd.DataFrame) -> bytes:
     """Write records in the published form; `read_csv` gives exactly `frame` back."""
-    table = frame[list(COLUMNS)].rename(columns=_PUBLISHED)
-    table.insert(0, _RECORD_NUMBER, range(1, len(table) + 1))
-    return table.to_csv(index=False, lineterminator="\n").encode()
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([_RECORD_NUMBER, *(_PUBLISHED[name] for name in COLUMNS)])
+    numbers = range(1, len(frame) + 1)
+    writer.writerows(zip(numbers, *(frame[name].tolist() for name in COLUMNS), strict=True))
+    return text.getvalue().encode()
 
 
 class _Table:

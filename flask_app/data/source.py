@@ -1,0 +1,35 @@
+"""Which dataset a command works on."""
+
+import sys
+from pathlib import Path
+
+from flask_app.data import simulator, uci
+from flask_app.data.dataset import Dataset, read_csv
+from flask_app.settings import Settings
+
+
+def load(settings: Settings) -> Dataset:
+    """Give the best dataset at hand and say on stderr which one it is and why.
+
+    In this order: the file that SHILL_DATASET names; UCI 562, cached or downloaded; simulated
+    auctions, where UCI cannot be reached.
+
+    Raises:
+        DataError: The named, cached or downloaded file cannot be read or trusted.
+    """
+    if settings.dataset:
+        dataset, reason = read_csv(Path(settings.dataset)), f"SHILL_DATASET={settings.dataset}"
+    else:
+        try:
+            path = uci.fetch(settings.cache_dir)
+            dataset, reason = read_csv(path), f"SHILL_DATASET is not set; {path}"
+        except ConnectionError as error:
+            dataset = simulator.simulate()
+            reason = f"SHILL_DATASET is not set and UCI cannot be reached: {error}"
+    frame = dataset.frame
+    print(  # noqa: T201
+        f"dataset {dataset.name}: {len(frame):,} records of {frame['auction_id'].nunique():,} "
+        f"auctions, {frame['is_shill'].mean():.1%} shill ({reason})",
+        file=sys.stderr,
+    )
+    return dataset
