@@ -1,0 +1,185 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from flask_app.data.dataset import Dataset
+from flask_app.data.features import LARGE_PART, records
+from flask_app.record import FEATURES
+
+Bid = tuple[str, str, int, float]
+DAY = 86_400
+
+
+def _records(
+    *bids: Bid,
+    sellers: dict[str, str] | None = None,
+    prices: dict[str, float] | None = None,
+    days: dict[str, int] | None = None,
+) -> pd.DataFrame:
+    """Records of (auction, bidder, second, amount) bids, indexed by auction and bidder."""
+    names = list(dict.fromkeys([*(prices or {}), *(bid[0] for bid in bids)]))
+    auctions = pd.DataFrame(
+        {
+            "seller_id": [(sellers or {}).get(name, name) for name in names],
+            "starting_price": [(prices or {}).get(name, 1.0) for name in names],
+            "duration": [(days or {}).get(name, 1) for name in names],
+        },
+        index=names,
+    )
+    table = pd.DataFrame(bids, columns=["auction_id", "bidder_id", "time", "amount"])
+    return records(auctions, table).set_index(["auction_id", "bidder_id"])
+
+
+def _ladder(auction: str, *bidders: str) -> list[Bid]:
+    """Bids in which each is above the one before."""
+    return [(auction, bidder, 60 * n, 10.0 + n) for n, bidder in enumerate(bidders)]
+
+
+def test_there_is_one_record_a_bidder_and_auction_in_the_order_of_first_bids() -> None:
+    found = _records(*_ladder("x", "b", "a", "b"), *_ladder("w", "a", "b"))
+    assert list(found.index) == [("x", "b"), ("x", "a"), ("w", "a"), ("w", "b")]
+    assert tuple(found.columns) == FEATURES
+
+
+def test_bidding_ratio_is_the_share_of_the_auctions_bids() -> None:
+    found = _records(*_ladder("x", "a", "b", "a", "a"))
+    assert found["bidding_ratio"].tolist() == [0.75, 0.25]
+
+
+def test_early_and_last_bidding_are_the_places_of_the_first_and_the_last_bid() -> None:
+    found = _records(
+        ("x", "a", 0, 1), ("x", "b", DAY, 2), ("x", "a", DAY, 3), ("x", "a", 3 * DAY, 4),
+        days={"x": 4},
+    )  # fmt: skip
+    assert found["early_bidding"].tolist() == [0.0, 0.25]
+    assert found["last_bidding"].tolist() == [0.75, 0.25]
+    assert found["auction_duration"].tolist() == [4.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("bids", "expected"),
+    [
+        ("a", 0.0),
+        ("aa", 0.0),
+        ("aaa", 0.5),
+        ("aaaa", 1.0),
+        ("aaaaaaa", 1.0),
+        ("baaa", 0.5),
+        ("aabaa", 0.0),
+        ("aabaaa", 0.5),
+        ("ababab", 0.0),
+    ],
+)
+def test_successive_outbidding_counts_how_often_a_leader_outbid_himself_in_a_row(
+    bids: str, expected: float
+) -> None:
+    found = _records(*_ladder("x", *bids))
+    assert found.loc[("x", "a"), "successive_outbidding"] == expected
+
+
+def test_bids_below_the_leaders_amount_outbid_nobody() -> None:
+    probes = [("x", "a", 60 * n, 10.0 * n) for n in range(1, 6)]
+    found = _records(("x", "b", 0, 1000.0), *probes)
+    assert found.loc[("x", "a"), "successive_outbidding"] == 0.0
+
+
+def test_a_bid_below_the_leaders_amount_still_breaks_his_row() -> None:
+    whole = [("x", "a", n, 10.0 + n) for n in range(4)]
+    assert _records(*whole).loc[("x", "a"), "successive_outbidding"] == 1.0
+    broken = [*whole[:2], ("x", "b", 1, 5.0), *whole[2:]]
+    assert _records(*broken).loc[("x", "a"), "successive_outbidding"] == 0.5
+
+
+def test_a_row_does_not_go_on_in_the_next_auction() -> None:
+    found = _records(*_ladder("x", "a", "a"), *_ladder("y", "a", "a"))
+    assert found["successive_outbidding"].tolist() == [0.0, 0.0]
+
+
+def test_auction_bids_tells_how_far_the_auction_is_above_the_mean() -> None:
+    found = _records(*_ladder("x", *"ab"), *_ladder("y", *"ab"), *_ladder("z", *"abababab"))
+    assert found["auction_bids"].tolist() == [0, 0, 0, 0, 0.5, 0.5]
+
+
+def test_an_auction_without_bids_counts_for_no_mean() -> None:
+    found = _records(
+        *_ladder("x", *"a"), *_ladder("y", *"abc"), prices={"x": 50.0, "y": 150.0, "empty": 9000.0}
+    )
+    assert found["auction_bids"].tolist() == [0.0, *[pytest.approx(1 - 2 / 3)] * 3]
+    assert found["starting_price_average"].tolist() == [0.5, 0.0, 0.0, 0.0]
+
+
+def test_starting_price_average_tells_how_far_the_start_is_below_the_mean() -> None:
+    found = _records(
+        *_ladder("x", "a"), *_ladder("y", "a"), *_ladder("z", "a"),
+        prices={"x": 10.0, "y": 90.0, "z": 200.0},
+    )  # fmt: skip
+    assert found["starting_price_average"].tolist() == pytest.approx([0.9, 0.1, 0.0])
+
+
+def test_bidder_tendency_is_the_share_of_his_bids_that_this_seller_gets() -> None:
+    found = _records(
+        *_ladder("x", "a"), *_ladder("y", "a", "b", "a"), *_ladder("z", "a"),
+        sellers={"x": "s", "y": "s", "z": "t"},
+    )  # fmt: skip
+    assert found.xs("a", level="bidder_id")["bidder_tendency"].tolist() == [0.75, 0.75, 0.25]
+
+
+def test_a_single_bid_shows_no_tendency() -> None:
+    found = _records(*_ladder("x", "a", "b", "b"))
+    assert found["bidder_tendency"].tolist() == [0.0, 1.0]
+
+
+def test_winning_ratio_is_the_share_of_auctions_not_won_where_the_part_was_large() -> None:
+    small_part = ["a", *"bcbcbcbcbcb"]  # 1 bid of 12
+    found = _records(
+        *_ladder("w", "b", "a"), *_ladder("x", "a", "b"), *_ladder("y", "a", "b"),
+        *_ladder("z", *small_part),
+    )  # fmt: skip
+    assert found.xs("a", level="bidder_id")["winning_ratio"].tolist() == [0.75, 0.75, 0.75, 0.0]
+    assert found.xs("b", level="bidder_id")["winning_ratio"].tolist() == [0.25] * 4
+    assert found.xs("c", level="bidder_id")["winning_ratio"].tolist() == [1.0]
+
+
+def test_a_tenth_of_the_bids_is_a_large_part() -> None:
+    found = _records(*_ladder("x", "a", *"bcbcbcbcb"))
+    assert found.loc[("x", "a"), "bidding_ratio"] == LARGE_PART
+    assert found.loc[("x", "a"), "winning_ratio"] == 1.0
+
+
+def test_the_highest_amount_wins_and_of_equals_the_earlier() -> None:
+    found = _records(("x", "a", 0, 5.0), ("x", "b", 1, 7.0), ("x", "c", 2, 7.0), ("x", "a", 3, 6.0))
+    assert found["winning_ratio"].to_dict() == {("x", "a"): 1.0, ("x", "b"): 0.0, ("x", "c"): 1.0}
+
+
+@pytest.mark.uci
+def test_the_published_winning_ratios_obey_the_definition(uci: Dataset) -> None:
+    frame = uci.frame
+    large = frame["bidding_ratio"] >= LARGE_PART - 1e-9
+    assert (frame.loc[~large, "winning_ratio"] == 0).all()
+    auctions = frame.groupby("bidder_id")["bidder_id"].transform("size")
+    won = (auctions * (1 - frame["winning_ratio"]))[large]
+    assert np.abs(won - won.round()).max() < 1e-6
+    assert won.groupby(frame["bidder_id"]).nunique().max() == 1
+
+
+@pytest.mark.uci
+def test_the_published_tendencies_obey_the_definition(uci: Dataset) -> None:
+    bids = _bids(uci.frame)
+    his_bids = bids.groupby(uci.frame["bidder_id"]).transform("sum")
+    expected = (bids / his_bids).where(his_bids > 1, 0.0)
+    # Shares alone do not tell 3 bids of 15 from 1 of 5, so few counts are ambiguous.
+    agrees = (expected - uci.frame["bidder_tendency"]).abs() < 1e-6
+    assert agrees.mean() > 0.9
+
+
+def _bids(frame: pd.DataFrame) -> "pd.Series[float]":
+    """Guess each record's number of bids: the fewest that give the auction's shares."""
+
+    def fewest(shares: "pd.Series[float]") -> "pd.Series[float]":
+        for total in range(5, 100):
+            bids = (shares * total).round()
+            if bids.sum() == total and np.abs(bids - shares * total).max() < 1e-4:
+                return bids
+        raise AssertionError(shares)
+
+    return frame.groupby("auction_id")["bidding_ratio"].transform(fewest)
