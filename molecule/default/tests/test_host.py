@@ -1,0 +1,90 @@
+"""The lab, as its user meets it: from the controller, through the published port."""
+
+import json
+import os
+import re
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+URL = "http://127.0.0.1:8000"
+
+
+def ask(path: str, body: object = None) -> tuple[int, str, Any]:
+    """Status, content type and JSON of the answer."""
+    request = urllib.request.Request(  # noqa: S310
+        URL + path,
+        None if body is None else json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    try:
+        response = urllib.request.urlopen(request, timeout=10)  # noqa: S310
+    except urllib.error.HTTPError as error:
+        response = error
+    with response:
+        return response.status, response.headers["Content-Type"], json.load(response)
+
+
+def playbook(name: str, *arguments: str) -> CompletedProcess[str]:
+    """Run a playbook as the documentation tells to."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE", "MOLECULE"))}
+    return subprocess.run(
+        ["ansible-playbook", name, *arguments],
+        cwd=ROOT / "ansible",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def manifest() -> dict[str, Any]:
+    """The manifest of what is in production in the controller's store."""
+    store = Path(os.environ.get("SHILL_MODEL_STORE", ROOT / "models"))
+    version = json.loads((store / "production.json").read_text())["version"]
+    read: dict[str, Any] = json.loads((store / version / "manifest.json").read_text())
+    return read
+
+
+def test_the_controller_s_model_is_served_to_the_last_golden_row(manifest: dict[str, Any]) -> None:
+    records = [{"auction_id": "g", **row["features"]} for row in manifest["golden_rows"]]
+    status, _, answer = ask("/predict_batch", records)
+    assert status == 200
+    assert {p["model_version"] for p in answer["predictions"]} == {manifest["version"]}
+    assert [p["probability"] for p in answer["predictions"]] == pytest.approx(
+        [row["probability"] for row in manifest["golden_rows"]], abs=1e-6
+    )
+
+
+def test_a_bad_record_is_refused_with_reasons() -> None:
+    status, content_type, problem = ask("/predict", {"auction_id": "g", "bidding_ratio": 1.7})
+    assert 400 <= status < 500
+    assert content_type == "application/problem+json"
+    assert "/bidding_ratio" in json.dumps(problem)
+
+
+def test_the_documented_command_changes_nothing_more() -> None:
+    done = playbook("site.yml")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^shill-lab .* changed=0 ", done.stdout, re.MULTILINE), done.stdout
+
+
+def test_what_cannot_be_rolled_back_is_refused() -> None:
+    done = playbook("rollback.yml")
+    assert done.returncode != 0
+    assert "no previous version" in done.stdout
+    assert ask("/ready")[0] == 200
+
+
+def test_without_a_bundle_nothing_is_touched() -> None:
+    done = playbook("site.yml", "--extra-vars=model_server_bundle=/nowhere")
+    assert done.returncode != 0
+    assert "make bundle" in done.stdout
+    assert re.search(r"^shill-lab .* changed=0 ", done.stdout, re.MULTILINE), done.stdout

@@ -1,0 +1,105 @@
+"""What the tests share: questions to a host's server, and the role run anew with other options."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+
+ROOT = Path(__file__).resolve().parents[3]
+BUNDLES = ROOT / ".cache" / "molecule" / "bundles"
+
+ASK = """
+import json, sys, urllib.error, urllib.request
+request = urllib.request.Request(
+    "http://127.0.0.1:8000" + sys.argv[1],
+    sys.argv[2].encode() if len(sys.argv) > 2 else None,
+    {"Content-Type": "application/json", "Connection": "close"},
+)
+print(urllib.request.urlopen(request, timeout=10).read().decode())
+"""
+
+
+class Server:
+    """The model server of the host under test."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    def ask(self, path: str, body: object = None) -> Any:
+        """Return the JSON that the server answers with; fails unless its status is 200."""
+        arguments = [path] if body is None else [path, json.dumps(body)]
+        quoted = " ".join(["%s"] * (1 + len(arguments)))
+        return json.loads(self.host.check_output(f"python3 -c {quoted}", ASK, *arguments))
+
+    @property
+    def container(self) -> dict[str, Any]:
+        """What the engine says of the one container that serves."""
+        names = self.host.check_output(
+            "docker ps --all --filter label=shill.service --format '{{.Names}}'"
+        ).split()
+        assert len(names) == 1, names
+        described: dict[str, Any] = json.loads(
+            self.host.check_output("docker inspect %s", names[0])
+        )[0]
+        return described
+
+    def logged(self) -> int:
+        """How many predictions the log holds."""
+        return int(
+            self.host.check_output("cat /var/lib/shill/predictions/dt=*/*.jsonl | wc --lines")
+        )
+
+
+@pytest.fixture(scope="module")
+def server(host: Host) -> Server:
+    return Server(host)
+
+
+@pytest.fixture(scope="session")
+def golden_rows() -> list[dict[str, Any]]:
+    """The golden rows of the bundle that the hosts are provisioned with."""
+    manifest = json.loads((BUNDLES / "0" / "manifest.json").read_text())
+    rows: list[dict[str, Any]] = manifest["golden_rows"]
+    return rows
+
+
+@pytest.fixture(scope="module")
+def ansible(host: Host) -> Callable[..., CompletedProcess[str]]:
+    """Run one of Ansible's commands on the host under test."""
+
+    def run(*command: str) -> CompletedProcess[str]:
+        inventory = ROOT / "molecule" / "shared" / "inventory"
+        limit = f"--limit={host.check_output('hostname')}"
+        return subprocess.run(
+            [*command, f"--inventory={inventory}", limit],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"ANSIBLE_LOCALHOST_WARNING": "false"},
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def deploy(
+    ansible: Callable[..., CompletedProcess[str]],
+) -> Callable[..., CompletedProcess[str]]:
+    """Run the role, with options that win over those of converge.yml."""
+    playbook = str(ROOT / "molecule" / "model_server" / "converge.yml")
+
+    def run(**options: object) -> CompletedProcess[str]:
+        return ansible(
+            "ansible-playbook",
+            playbook,
+            "--tags=model_server",
+            f"--extra-vars={json.dumps(options)}",
+        )
+
+    return run

@@ -1,0 +1,220 @@
+"""A change reaches clients whole or not at all, and no request is refused meanwhile."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+from conftest import BUNDLES, ROOT, Server
+from testinfra.host import Host
+
+from flask_app.image_context import context_files
+
+Ansible = Callable[..., CompletedProcess[str]]
+Row = dict[str, Any]
+
+# The other host differs in its engine and in where its image comes from, not in how it deploys.
+testinfra_hosts = ["docker://shill-model_server-trixie"]
+
+
+@contextmanager
+def load(host: Host, row: Row) -> Iterator[dict[str, Any]]:
+    """Clients that ask all the time; afterwards the dictionary tells what they got."""
+    record = json.dumps({"auction_id": "load", **row["features"]})
+    program = (Path(__file__).parent / "load.py").read_text()
+    outcome: dict[str, Any] = {}
+    with subprocess.Popen(
+        ["docker", "exec", "-i", host.backend.name, "python3", "-c", program, record],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as clients:
+        try:
+            yield outcome
+        finally:
+            output, _ = clients.communicate()
+            outcome.update(json.loads(output))
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what the image is built from."""
+    for name in [".dockerignore", "flask_app/image_context.py", *context_files()]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+# The predictor itself is right, so the bundle loads; what the API makes of it is wrong.
+WRONG = """
+from flask_app.serving import service
+_features = service.features
+service.features = lambda records: _features(records) * 0
+"""
+
+
+def state(server: Server) -> tuple[str, str, str]:
+    """What must be the same where nothing was deployed."""
+    container = server.container
+    return (
+        container["Id"],
+        container["State"]["StartedAt"],
+        server.ask("/ready")["model_version"],
+    )
+
+
+def audit(host: Host) -> str:
+    """The last line of the audit log."""
+    return host.check_output("tail -n 1 /var/log/shill/deploy.log")
+
+
+def test_a_new_release_takes_over_without_a_refused_or_lost_request(
+    host: Host, server: Server, deploy: Ansible, golden_rows: list[Row]
+) -> None:
+    before, logged = server.container, server.logged()
+
+    with load(host, golden_rows[0]) as clients:
+        done = deploy(model_server_settings={"log_level": "warning"})
+
+    assert done.returncode == 0, done.stdout
+    assert clients["failures"] == {}
+    assert clients["answered"] > 0
+    assert server.logged() - logged == clients["answered"]
+    assert server.container["Id"] != before["Id"]
+    assert "SHILL_LOG_LEVEL=warning" in server.container["Config"]["Env"]
+    assert "deployed" in audit(host)
+
+
+@pytest.mark.parametrize(
+    ("file", "code", "told"),
+    [
+        ("flask_app/serving/asgi.py", "raise RuntimeError('broken')", "RuntimeError: broken"),
+        ("flask_app/serving/asgi.py", WRONG, "its manifest says"),
+    ],
+    ids=["does not start", "predicts wrongly"],
+)
+def test_a_broken_release_never_gets_to_clients(
+    host: Host,
+    server: Server,
+    deploy: Ansible,
+    golden_rows: list[Row],
+    checkout: Path,
+    file: str,
+    code: str,
+    told: str,
+) -> None:
+    before = state(server)
+    with (checkout / file).open("a") as source:
+        source.write(f"\n{code}\n")
+
+    with load(host, golden_rows[0]) as clients:
+        done = deploy(
+            model_server_checkout=str(checkout),
+            model_server_settings={"log_level": "warning"},
+            model_server_ready_seconds=10,
+        )
+
+    assert done.returncode != 0
+    assert told in done.stdout
+    assert "what served before goes on serving" in done.stdout
+    assert clients["failures"] == {}
+    assert state(server) == before
+    assert "failed" in audit(host)
+
+
+def test_a_second_deploy_at_the_same_time_is_refused(
+    host: Host, server: Server, deploy: Ansible
+) -> None:
+    before = state(server)
+    host.check_output("mkdir /var/lib/shill/deploy.lock")
+    try:
+        done = deploy(model_server_settings={"log_level": "error"})
+        assert host.file("/var/lib/shill/deploy.lock").is_directory
+    finally:
+        host.check_output("rmdir /var/lib/shill/deploy.lock")
+
+    assert done.returncode != 0
+    assert "Another deploy is under way" in done.stdout
+    assert state(server) == before
+
+
+def test_a_corrupt_bundle_is_refused_by_name_and_sum(
+    server: Server, deploy: Ansible, tmp_path: Path
+) -> None:
+    before = state(server)
+    bundle = tmp_path / "bundle"
+    shutil.copytree(BUNDLES / "1", bundle)
+    model = bundle / "model.onnx"
+    content = bytearray(model.read_bytes())
+    content[100] ^= 1
+    model.chmod(0o644)
+    model.write_bytes(content)
+
+    done = deploy(model_server_bundle=str(bundle), model_server_settings={"log_level": "warning"})
+
+    assert done.returncode != 0
+    assert "model.onnx has sha256" in done.stdout
+    assert state(server) == before
+
+
+def test_a_new_model_is_taken_up_without_a_restart_and_can_be_rolled_back(
+    host: Host, server: Server, deploy: Ansible, ansible: Ansible, golden_rows: list[Row]
+) -> None:
+    before = state(server)
+
+    with load(host, golden_rows[0]) as clients:
+        done = deploy(
+            model_server_bundle=str(BUNDLES / "1"),
+            model_server_settings={"log_level": "warning"},
+        )
+        assert done.returncode == 0, done.stdout
+        promoted = state(server)
+
+        done = ansible(
+            *("ansible", "all", "--become", "--module-name=include_role"),
+            "--args=name=model_server tasks_from=rollback",
+        )
+        assert done.returncode == 0, done.stdout
+
+    assert clients["failures"] == {}
+    assert promoted[:2] == before[:2]
+    assert promoted[2] != before[2]
+    assert state(server) == before
+    assert "rolled-back" in audit(host)
+
+
+def test_an_image_is_pulled_with_credentials_that_nobody_gets_to_see(
+    host: Host, server: Server, deploy: Ansible
+) -> None:
+    host.check_output(
+        "DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes"
+        " --no-install-recommends docker-registry apache2-utils"
+    )
+    host.check_output("htpasswd -Bbc /etc/docker/registry/.htpasswd puller s3cret-word")
+    host.check_output("systemctl restart docker-registry")
+    image = server.container["Config"]["Image"]
+    name = "127.0.0.1:5000/shill/model-server"
+    pulled = f"{name}:{image.split(':')[1]}"
+    host.check_output("docker login --username puller --password s3cret-word 127.0.0.1:5000")
+    host.check_output(f"docker tag {image} {pulled} && docker push --quiet {pulled}")
+    host.check_output(f"docker logout 127.0.0.1:5000 && docker rmi {pulled}")
+
+    done = deploy(
+        model_server_image_source="pull",
+        model_server_image_name=name,
+        model_server_registry="127.0.0.1:5000",
+        model_server_registry_username="puller",
+        model_server_registry_password="s3cret-word",  # noqa: S106
+        model_server_settings={"workers": 1},
+    )
+
+    assert done.returncode == 0, done.stdout
+    assert server.container["Config"]["Image"] == pulled
+    assert "s3cret-word" not in done.stdout + done.stderr
+    assert "s3cret-word" not in json.dumps(server.container)
+    assert "auth" not in host.run("cat /root/.docker/config.json").stdout

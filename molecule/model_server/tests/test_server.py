@@ -1,0 +1,129 @@
+"""A provisioned host serves the model, within bounds, and goes on doing so."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import Server
+from testinfra.host import Host
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    """Whether `condition` comes true; what it raises counts as not yet."""
+    for _ in range(60):
+        try:
+            if condition():
+                return True
+        except (AssertionError, IndexError):
+            pass
+        time.sleep(1)
+    return False
+
+
+def test_it_is_ready_with_the_bundle_s_model(server: Server) -> None:
+    ready = server.ask("/ready")
+    assert ready["status"] == "ready"
+    assert server.container["Name"] == f"/model-server-{ready['release']}"
+
+
+def test_every_golden_row_has_the_probability_it_was_published_with(
+    server: Server, golden_rows: list[dict[str, Any]]
+) -> None:
+    records = [{"auction_id": "golden", **row["features"]} for row in golden_rows]
+    predictions = server.ask("/predict_batch", records)["predictions"]
+    assert [p["probability"] for p in predictions] == pytest.approx(
+        [row["probability"] for row in golden_rows], abs=1e-6
+    )
+
+
+def test_the_container_has_few_rights_and_firm_limits(server: Server) -> None:
+    container = server.container
+    limits = container["HostConfig"]
+    assert container["Config"]["User"] == "10001:10001"
+    assert limits["ReadonlyRootfs"]
+    assert not limits["Privileged"]
+    assert limits["CapDrop"] == ["ALL"]
+    assert not limits["CapAdd"]
+    assert limits["SecurityOpt"] == ["no-new-privileges:true"]
+    assert limits["Memory"] == limits["MemorySwap"] == 512 * 2**20
+    assert limits["PidsLimit"] == 128
+    assert limits["NanoCpus"] > 0
+    assert limits["RestartPolicy"]["Name"] == "unless-stopped"
+    assert limits["NetworkMode"] == "host"
+    assert "max-size" in limits["LogConfig"]["Config"]
+
+
+def test_it_may_write_predictions_but_not_models(host: Host, server: Server) -> None:
+    name = server.container["Name"]
+    attempts = {"/models/x": False, "/opt/shill/x": False, "/predictions/x": True, "/tmp/x": True}  # noqa: S108
+    for path, allowed in attempts.items():
+        assert host.run(f"docker exec {name} touch {path}").succeeded is allowed, path
+    host.check_output(f"docker exec {name} rm /predictions/x")
+
+
+def test_its_environment_is_settings_and_nothing_secret(server: Server) -> None:
+    names = {variable.split("=")[0] for variable in server.container["Config"]["Env"]}
+    assert names == {
+        "PATH",
+        "PYTHONDONTWRITEBYTECODE",
+        "PYTHONUNBUFFERED",
+        "SHILL_BIND",
+        "SHILL_LOG_DIR",
+        "SHILL_MODEL_STORE",
+        "SHILL_RELEASE",
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "owner", "mode"),
+    [
+        ("/var/lib/shill", "root", 0o755),
+        ("/var/lib/shill/models", "shill", 0o755),
+        ("/var/lib/shill/predictions", "shill", 0o750),
+        ("/var/log/shill/deploy.log", "root", 0o640),
+    ],
+)
+def test_files_belong_to_whom_they_must(host: Host, path: str, owner: str, mode: int) -> None:
+    file = host.file(path)
+    assert (file.user, file.mode) == (owner, mode)
+
+
+def test_a_published_version_cannot_be_written(host: Host) -> None:
+    writable = "find /var/lib/shill/models -mindepth 2 -type f -perm /222"
+    assert host.check_output(writable) == ""
+
+
+def test_the_image_holds_no_tools_and_no_trace_of_its_build(host: Host, server: Server) -> None:
+    name = server.container["Name"]
+    tools = "for t in pip pip3 gcc cc curl wget; do command -v $t; done; ls -d /build /opt/shill/*"
+    assert host.run(f"docker exec {name} sh -c '{tools}'").stdout.split() == [
+        "/opt/shill/flask_app",
+        "/opt/shill/venv",
+    ]
+
+
+def test_nothing_of_a_deploy_stays_behind(host: Host) -> None:
+    left = "ls -A /var/lib/shill/build /var/lib/shill/incoming /var/lib/shill/*.tar"
+    assert host.run(left).stdout.replace("/var/lib/shill/build:", "").strip() == ""
+    assert not host.file("/var/lib/shill/deploy.lock").exists
+
+
+def test_a_crashed_server_comes_back(host: Host, server: Server) -> None:
+    before = server.container
+    host.check_output(f"kill -9 {before['State']['Pid']}")
+
+    assert eventually(lambda: server.container["RestartCount"] == before["RestartCount"] + 1)
+    assert eventually(lambda: server.ask("/ready")["status"] == "ready")
+
+
+def test_the_engine_s_restart_does_not_interrupt_it(host: Host, server: Server) -> None:
+    before = server.container["State"]
+    host.check_output("systemctl restart docker")
+
+    assert server.ask("/ready")["status"] == "ready"
+    assert server.container["State"]["StartedAt"] == before["StartedAt"]
+
+
+def test_the_engine_calls_it_healthy(server: Server) -> None:
+    assert eventually(lambda: server.container["State"]["Health"]["Status"] == "healthy")
