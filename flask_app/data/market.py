@@ -107,6 +107,11 @@ class Market:
                 f"lowest_start={self.lowest_start!r} is above highest_start="
                 f"{self.highest_start!r}: lower it"
             )
+        if self.early_birds + self.snipers > 1:
+            raise SettingError(
+                f"early_birds={self.early_birds!r} and snipers={self.snipers!r} are more than 1 "
+                "together: lower one"
+            )
 
 
 UCI_MARKET = Market()

@@ -103,27 +103,31 @@ def simulate(auctions: int = 1000, seed: int = 0, market: Market = UCI_MARKET) -
 def _trade(
     market: Market, auctions: int, activity: Floats, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Open auctions until so many have been held; returns `records`' two arguments."""
+    """Open auctions until enough have drawn bids; returns the arguments of `records`."""
     houses: list[pd.DataFrame] = []
     books: list[pd.DataFrame] = []
-    held = 0
+    first, missing = 0, auctions
     for _ in range(_MOST_ROUNDS):
-        opened = _open(market, auctions - held, rng)
+        opened = _open(market, missing + missing // 4, rng)
         guests = _invite(market, opened, activity, rng)
         bids = _hold(opened, guests, _plan(market, opened, guests, rng))
-        lively = bids["auction_id"].value_counts().loc[lambda count: count >= MINIMUM_BIDS].index
-        number = pd.Series(range(held, held + len(lively)), index=lively.sort_values())
-        house = pd.DataFrame({"starting_price": opened.starting_price, "duration": opened.days})
-        houses.append(house.loc[number.index].set_index(number.to_numpy()))
+        lively = np.flatnonzero(np.bincount(bids["auction_id"]) >= MINIMUM_BIDS)[:missing]
+        # Numbers have gaps, as UCI's have: the auctions that drew too few bids.
+        house = pd.DataFrame(
+            {"starting_price": opened.starting_price, "duration": opened.days},
+            index=range(first, first + len(opened.days)),
+        )
+        houses.append(house.iloc[lively])
         bids = bids[bids["auction_id"].isin(lively)]
-        books.append(bids.assign(auction_id=bids["auction_id"].map(number)))
-        held += len(lively)
-        if held == auctions:
+        books.append(bids.assign(auction_id=bids["auction_id"] + first))
+        first += len(house)
+        missing -= len(lively)
+        if not missing:
             break
     else:
         raise SettingError(
-            f"only {held} of {auctions} auctions drew {MINIMUM_BIDS} bids: raise visitors or lower "
-            "highest_start"
+            f"{missing} of {auctions} auctions drew fewer than {MINIMUM_BIDS} bids however often "
+            "they were held: raise visitors or lower highest_start"
         )
     house = pd.concat(houses)
     # No bidder of UCI 562 meets a seller twice.
