@@ -39,6 +39,8 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 PredictionId = Annotated[
     str,
     Meta(
+        min_length=36,
+        max_length=36,
         pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
         description="A UUIDv7: unique, and ordered by time.",
     ),
@@ -81,15 +83,11 @@ class LoggedLabel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def prediction_ids(count: int) -> list[str]:
-    """Make `count` UUIDv7 (RFC 9562): 48 bits of Unix time in ms, then randomness."""
-    milliseconds = f"{time.time_ns() // 1_000_000:012x}"
-    prefix = f"{milliseconds[:8]}-{milliseconds[8:]}-7"
-    noise = os.urandom(10 * count).hex()
-    return [
-        f"{prefix}{noise[at : at + 3]}-{'89ab'[int(noise[at + 3], 16) & 3]}"
-        f"{noise[at + 4 : at + 7]}-{noise[at + 7 : at + 19]}"
-        for at in range(0, 20 * count, 20)
-    ]
+    """Make `count` UUIDv7 (RFC 9562): Unix time in ms, 52 random bits, a counter of 20 bits."""
+    time_ms = f"{time.time_ns() // 1_000_000:012x}"
+    noise = os.urandom(7).hex()
+    prefix = f"{time_ms[:8]}-{time_ms[8:]}-7{noise[:3]}-8{noise[3:6]}-{noise[6:13]}"
+    return [f"{prefix}{number:05x}" for number in range(count)]
 
 
 class _Segment:
@@ -190,7 +188,10 @@ class SegmentWriter:
 
     @classmethod
     def from_settings(
-        cls, directory: Path, settings: Settings, on_drop: Callable[[int], None]
+        cls,
+        directory: Path,
+        settings: Settings,
+        on_drop: Callable[[int], None] = lambda _lines: None,
     ) -> Self:
         """Make a writer for `directory` with the limits of the SHILL_LOG_* settings."""
         return cls(

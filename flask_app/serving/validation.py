@@ -35,6 +35,11 @@ SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _AwareDatetime = Annotated[datetime, Meta(tz=True)]
 
 
+def batch_type(max_rows: int) -> Any:
+    """Return the type of a batch of one to `max_rows` records."""
+    return Annotated[list[Record], Meta(min_length=1, max_length=max_rows)]
+
+
 class RecordDecoder:
     """Decodes the bodies of `POST /predict` and `POST /predict_batch`.
 
@@ -43,9 +48,9 @@ class RecordDecoder:
     """
 
     def __init__(self, max_batch_rows: int) -> None:
-        self.batch_type = Annotated[list[Record], Meta(min_length=1, max_length=max_batch_rows)]
+        self._batch_type = batch_type(max_batch_rows)
         self._one = msgspec.json.Decoder(Record)
-        self._many: msgspec.json.Decoder[list[Record]] = msgspec.json.Decoder(self.batch_type)
+        self._many: msgspec.json.Decoder[list[Record]] = msgspec.json.Decoder(self._batch_type)
 
     def one(self, body: bytes) -> list[Record]:
         """Decode one record; raises `Problem` if the body is anything else."""
@@ -61,7 +66,7 @@ class RecordDecoder:
             records = self._many.decode(body)
             if _quotes(records) == body.count(b'"'):
                 return records
-        return cast(list[Record], explain(body, self.batch_type))
+        return cast(list[Record], explain(body, self._batch_type))
 
 
 def _quotes(records: list[Record]) -> int:

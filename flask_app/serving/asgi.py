@@ -1,0 +1,185 @@
+"""The whole service as one ASGI application: predictions take a short way, the rest is Flask.
+
+Flask's dispatch costs more than decoding, scoring and logging a record together. The application
+of `flask_app.serving.web` is complete; this one answers its two hot routes itself, by the same
+functions, and reads every body within the limits of size and time before anything is run.
+"""
+
+import asyncio
+import contextlib
+import gc
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+from a2wsgi import WSGIMiddleware
+from flask import Flask
+
+from flask_app.model.store import DirectoryStore
+from flask_app.serving.metrics import Metrics
+from flask_app.serving.problems import Problem, Response
+from flask_app.serving.service import Service
+from flask_app.serving.web import create_flask_app
+from flask_app.settings import Settings
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+SERVER = (b"server", b"shill")
+CLOSE = (b"connection", b"close")
+LINGER_SECONDS = 2.0
+LARGE_BODY_BYTES = 64 * 2**10
+"""Bodies beyond this are scored in a thread, so that the event loop goes on with small ones."""
+
+
+class Application:
+    """The ASGI application of one worker.
+
+    Args:
+        service: What answers the hot routes.
+        flask_app: What answers all others.
+    """
+
+    def __init__(self, service: Service, flask_app: Flask) -> None:
+        self._service = service
+        self._hot = {"/predict": service.predict, "/predict_batch": service.predict_batch}
+        self._flask: Any = WSGIMiddleware(cast(Any, flask_app), workers=4)
+        self._routes = {rule.rule for rule in flask_app.url_map.iter_rules() if not rule.arguments}
+        self._large = ThreadPoolExecutor(1, thread_name_prefix="large-body")
+        self._max_body_bytes = service.settings.max_body_bytes
+        self._body_seconds = service.settings.request_timeout_seconds
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await send({"type": "websocket.close"})
+
+    async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        method, path = scope["method"], scope["path"]
+        headers = dict(scope["headers"])
+        operation = self._hot.get(path) if method == "POST" else None
+        try:
+            body = await self._read(headers, receive)
+        except Problem as problem:
+            response = self._service.refuse(problem) if operation else problem.response
+            status = await _respond(send, response, CLOSE)
+            await _linger(receive)
+        else:
+            if operation is None:
+                status = await self._run_flask(scope, body, send)
+            else:
+                arguments = (
+                    operation,
+                    body,
+                    headers.get(b"content-type", b"").decode("latin-1"),
+                    headers.get(b"content-encoding", b"").decode("latin-1"),
+                )
+                if len(body) > LARGE_BODY_BYTES:
+                    loop = asyncio.get_running_loop()
+                    answer = self._service.answer
+                    response = await loop.run_in_executor(self._large, answer, *arguments)
+                else:
+                    response = self._service.answer(*arguments)
+                status = await _respond(send, response)
+        seconds = time.perf_counter() - began
+        self._service.metrics.observe_request(self._route(path), method, status, seconds)
+
+    async def _read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        """Read the body; raises `Problem` for one beyond the limits."""
+        if int(headers.get(b"content-length", 0)) > self._max_body_bytes:
+            raise self._too_large()
+        message = await receive()
+        if message["type"] == "http.request" and not message.get("more_body"):
+            return cast(bytes, message["body"])  # nearly always: spare it a timer
+        chunks = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                while message["type"] == "http.request":
+                    chunks.append(message["body"])
+                    size += len(message["body"])
+                    if size > self._max_body_bytes:
+                        raise self._too_large()
+                    if not message.get("more_body"):
+                        return b"".join(chunks)
+                    message = await receive()
+        except TimeoutError:
+            pass
+        # Also when the client has gone: nobody sees it then.
+        raise Problem("body-timeout", f"the body did not arrive within {self._body_seconds:g} s")
+
+    def _too_large(self) -> Problem:
+        return Problem("body-too-large", f"the body exceeds {self._max_body_bytes} bytes")
+
+    async def _run_flask(self, scope: Message, body: bytes, send: Send) -> int:
+        """Let Flask answer; returns the status."""
+        status = 0
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def relay(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"].append(SERVER)
+            await send(message)
+
+        framing = {b"content-length", b"transfer-encoding"}
+        headers = [header for header in scope["headers"] if header[0] not in framing]
+        headers.append((b"content-length", str(len(body)).encode()))
+        await self._flask({**scope, "headers": headers}, receive, relay)
+        return status
+
+    def _route(self, path: str) -> str:
+        """Return the label for `path`, of which there is only a fixed set."""
+        if path in self._routes:
+            return path
+        return "/docs/*" if path.startswith("/docs/") else "unknown"
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await asyncio.to_thread(self._service.start)
+        gc.freeze()  # what is loaded now stays: no collection needs to look at it again
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._large.shutdown()
+        await asyncio.to_thread(self._service.stop)
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _respond(send: Send, response: Response, *more: tuple[bytes, bytes]) -> int:
+    headers = [
+        (b"content-type", response.content_type.encode()),
+        (b"content-length", str(len(response.body)).encode()),
+        SERVER,
+        *more,
+        *((name.encode(), value.encode()) for name, value in response.headers),
+    ]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
+    return response.status
+
+
+async def _linger(receive: Receive) -> None:
+    """Let a client that is still sending finish: a reset would lose it the answer."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while (await receive()).get("more_body"):
+                pass
+
+
+def create() -> Application:
+    """Make the application of a Gunicorn worker, as the environment describes it."""
+    settings = Settings.from_environment()
+    metrics = Metrics(settings.metrics_dir)
+    service = Service(settings, DirectoryStore(settings.model_store), metrics)
+    return Application(service, create_flask_app(service))

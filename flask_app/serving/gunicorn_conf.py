@@ -1,0 +1,71 @@
+"""Gunicorn's configuration: `gunicorn -c python:flask_app.serving.gunicorn_conf`.
+
+Everything that differs between deployments comes from the SHILL_* settings.
+"""
+
+import fcntl
+import sys
+from typing import Any
+
+from flask_app.errors import ShillError
+from flask_app.serving.metrics import free_slot, take_slot
+from flask_app.serving.service_log import ServiceLog
+from flask_app.settings import Settings
+
+try:
+    _settings = Settings.from_environment()
+except ShillError as error:
+    sys.exit(f"error: {error}")
+
+wsgi_app = "flask_app.serving.asgi:create()"
+worker_class = "asgi"
+asgi_loop = "asyncio"
+asgi_lifespan = "on"
+workers = _settings.workers
+bind = _settings.bind
+# Each worker listens by itself, so the kernel spreads connections evenly, and a new container can
+# listen on the port while the old one still drains.
+reuse_port = True
+# A worker starts by itself: ONNX Runtime's and the timers' threads would not survive a fork, and
+# what could be shared (modules) is small beside what could not.
+preload_app = False
+# No max_requests: memory is flat over requests and reloads (tests/integration/test_reload.py).
+
+keepalive = 20
+graceful_timeout = 30
+# A worker's event loop that stands still this long is killed; no request may keep it that long.
+timeout = max(30, int(2 * _settings.request_timeout_seconds))
+worker_tmp_dir = "/dev/shm"  # noqa: S108 - the heartbeat must not wait for a disk
+control_socket_disable = True
+
+# Whoever connects is the client: no header may claim otherwise.
+forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
+
+accesslog = None  # shill_http_request_duration_seconds counts and times every request
+logger_class = ServiceLog
+loglevel = _settings.log_level
+
+
+def on_starting(server: Any) -> None:
+    """Empty the directory through which the workers will share their metrics."""
+    directory = _settings.metrics_dir
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = (directory / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"error: SHILL_METRICS_DIR={directory} is another server's: set it to a directory")
+    for file in directory.glob("*.db"):
+        file.unlink()
+    server.metrics_lock = lock  # held until the last worker is gone
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Give `worker` the metrics slot of one that is gone, or the next."""
+    worker.slot = free_slot(other.slot for other in server.WORKERS.values())
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    """Let `worker` count in its slot."""
+    take_slot(worker.slot, _settings.metrics_dir)

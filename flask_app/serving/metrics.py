@@ -1,0 +1,169 @@
+"""What the service counts and times.
+
+The workers share their metrics through files, one set a worker *slot*: a worker that takes the
+place of another goes on with its files, so counters never fall and files do not pile up. What is
+true of a moment rather than counted (the model in use) is asked of the worker that answers.
+"""
+
+import itertools
+import os
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, values
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from flask_app.model.bundle import Manifest
+from flask_app.serving.problems import KINDS
+
+METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+LOAD_FAILURES = ("checksum", "golden-row", "bundle", "store", "internal")
+
+PROBABILITIES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+INFERENCE_SECONDS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.1)
+REQUEST_SECONDS = (5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+def take_slot(slot: int, directory: Path) -> None:
+    """Make the metrics that this process creates from here on those of a slot in `directory`."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+    values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
+
+
+def free_slot(taken: Iterable[int]) -> int:
+    """Return the lowest worker slot that is not among `taken`."""
+    occupied = set(taken)
+    return next(slot for slot in itertools.count() if slot not in occupied)
+
+
+class _Workers(Collector):
+    """What all workers have counted, added up from their files."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def collect(self) -> Iterable[Metric]:
+        # A worker that is just starting may have created a file and not yet filled it.
+        files = [str(path) for path in self._directory.glob("*.db") if path.stat().st_size]
+        return MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call, no-any-return]
+
+
+class _ModelInUse(Collector):
+    """What this worker serves at the moment."""
+
+    def __init__(self) -> None:
+        self.metrics: tuple[Metric, ...] = ()
+
+    def collect(self) -> Iterable[Metric]:
+        return self.metrics
+
+
+class BatchHistogram(Histogram):
+    """A histogram that takes a batch at the price of a few observations."""
+
+    def observe_many(self, amounts: NDArray[np.float64]) -> None:
+        """Observe each of `amounts`, (n,)."""
+        if amounts.size == 1:
+            self.observe(amounts.item())
+            return
+        self._sum.inc(amounts.sum().item())
+        # Bucket i takes what is above bound i-1 and not above bound i.
+        counts = np.bincount(np.searchsorted(self._upper_bounds, amounts)).tolist()
+        for bucket, count in zip(self._buckets, counts, strict=False):
+            bucket.inc(count)
+
+
+class Metrics:
+    """The service's metrics; docs/metrics.md describes each.
+
+    Attributes:
+        registry: What `/metrics` exposes.
+
+    Args:
+        directory: Where workers share their metrics; None for a process that is alone.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.registry = CollectorRegistry()
+        # Shared metrics are read back from the files of all workers, this one's included.
+        own = self.registry if directory is None else None
+        if directory is not None:
+            self.registry.register(_Workers(directory))
+        self._model_in_use = _ModelInUse()
+        self.registry.register(self._model_in_use)
+        self.predictions = Counter(
+            "shill_predictions",
+            "Records scored.",
+            ["model_version", "outcome"],
+            registry=own,
+        )
+        self.prediction_errors = Counter(
+            "shill_prediction_errors",
+            "Prediction requests refused, by the name of the problem.",
+            ["reason"],
+            registry=own,
+        )
+        self.probability = BatchHistogram(
+            "shill_prediction_probability",
+            "Probabilities of shill bidding that were answered.",
+            buckets=PROBABILITIES,
+            registry=own,
+        )
+        self.inference = Histogram(
+            "shill_inference_duration_seconds",
+            "Time the model takes to score a request's records.",
+            buckets=INFERENCE_SECONDS,
+            registry=own,
+        )
+        self.load_failures = Counter(
+            "shill_model_load_failures",
+            "Attempts of a worker to load the promoted model that failed.",
+            ["reason"],
+            registry=own,
+        )
+        self.log_dropped = Counter(
+            "shill_prediction_log_dropped",
+            "Predictions that were answered but could not be logged.",
+            registry=own,
+        )
+        self._requests = Histogram(
+            "shill_http_request_duration_seconds",
+            "Time from a request's first byte to the last of its answer.",
+            ["route", "method", "status"],
+            buckets=REQUEST_SECONDS,
+            registry=own,
+        )
+        self._request_series: dict[tuple[str, str, int], Histogram] = {}
+        # A counter that is born with its first count hides that count from `increase()`.
+        for reason in LOAD_FAILURES:
+            self.load_failures.labels(reason)
+        for name in KINDS:
+            self.prediction_errors.labels(name)
+
+    def use_model(self, manifest: Manifest, loaded_at: datetime) -> None:
+        """Describe the model in use from now on."""
+        info = GaugeMetricFamily(
+            "shill_model_info",
+            "The model in use.",
+            labels=["version", "dataset", "estimator"],
+        )
+        info.add_metric([manifest.version, manifest.dataset.name, manifest.estimator], 1.0)
+        loaded = GaugeMetricFamily(
+            "shill_model_loaded_timestamp_seconds",
+            "When the answering worker loaded it, Unix time.",
+            value=loaded_at.timestamp(),
+        )
+        self._model_in_use.metrics = (info, loaded)
+
+    def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Record one answered request; `route` must come from a fixed set."""
+        key = (route, method if method in METHODS else "other", status)
+        series = self._request_series.get(key)
+        if series is None:
+            series = self._request_series[key] = self._requests.labels(*key)
+        series.observe(seconds)

@@ -1,0 +1,172 @@
+"""The OpenAPI 3.1 document, made of the types that decode, validate and encode the bodies."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from flask_app import __version__
+from flask_app.record import Record
+from flask_app.serving.messages import (
+    Feedback,
+    FeedbackReceipt,
+    Health,
+    ModelDescription,
+    Prediction,
+    Predictions,
+    Readiness,
+)
+from flask_app.serving.problems import JSON, KINDS, PROBLEM_JSON, ProblemDetails
+from flask_app.serving.validation import batch_type
+from flask_app.settings import Settings
+
+HTML = "text/html; charset=utf-8"
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+BODY_PROBLEMS = (
+    "malformed-json",
+    "unknown-field",
+    "missing-field",
+    "duplicate-key",
+    "wrong-type",
+    "not-a-number",
+    "infinite-number",
+    "out-of-range",
+    "wrong-length",
+    "wrong-format",
+    "invalid-body",
+    "body-timeout",
+    "body-too-large",
+    "unsupported-media-type",
+    "internal-error",
+)
+LIST_PROBLEMS = (*BODY_PROBLEMS, "empty-batch", "too-many-rows")
+
+RECORD_EXAMPLE = {
+    "auction_id": "732",
+    "bidder_tendency": 0.5,
+    "bidding_ratio": 0.35,
+    "successive_outbidding": 1,
+    "last_bidding": 0.74,
+    "auction_bids": 0.2,
+    "starting_price_average": 0.99,
+    "early_bidding": 0.42,
+    "winning_ratio": 0.9,
+    "auction_duration": 5,
+    "bidder_id": "g***r",
+}
+LABEL_EXAMPLE = {"prediction_id": "01936a3c-5b1e-7c4d-9a2f-0d6e8b7c1f35", "is_shill": True}
+
+
+class Operation(NamedTuple):
+    """One operation of the API."""
+
+    method: str
+    path: str
+    summary: str
+    answers: Any
+    """Type of the body of a success; a media type where it is not JSON of ours."""
+    problems: tuple[str, ...] = ()
+    takes: Any = None
+    example: Any = None
+
+
+def operations(max_batch_rows: int) -> tuple[Operation, ...]:
+    """Return every operation of the API."""
+    ready = ("not-ready",)
+    return (
+        Operation(
+            "post",
+            "/predict",
+            "Score one record",
+            Prediction,
+            BODY_PROBLEMS + ready,
+            Record,
+            RECORD_EXAMPLE,
+        ),
+        Operation(
+            "post",
+            "/predict_batch",
+            "Score an array of records, all or none",
+            Predictions,
+            LIST_PROBLEMS + ready,
+            batch_type(max_batch_rows),
+            [RECORD_EXAMPLE],
+        ),
+        Operation(
+            "post",
+            "/feedback",
+            "Label earlier predictions",
+            FeedbackReceipt,
+            (*LIST_PROBLEMS, "log-unavailable"),
+            Feedback,
+            {"labels": [LABEL_EXAMPLE]},
+        ),
+        Operation("get", "/health", "Is the process alive?", Health),
+        Operation("get", "/ready", "Can it serve predictions?", Readiness, ready),
+        Operation("get", "/model", "Describe the model in use", ModelDescription, ready),
+        Operation("get", "/metrics", "Metrics of all workers, for Prometheus", TEXT),
+        Operation("get", "/openapi.json", "This document", JSON),
+        Operation("get", "/docs", "This document, for people", HTML),
+        Operation("get", "/docs/errors", "Every kind of problem", HTML),
+    )
+
+
+def document(settings: Settings) -> bytes:
+    """Return the OpenAPI document, as JSON, of a service with `settings`."""
+    listed = operations(settings.max_batch_rows)
+    schema_of, components = _schemas(listed)
+    paths: dict[str, dict[str, Any]] = defaultdict(dict)
+    for operation in listed:
+        paths[operation.path][operation.method] = _describe(operation, schema_of)
+    return msgspec.json.encode(
+        {
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Shill bidding API",
+                "version": __version__,
+                "description": "Tells how likely a bidder in an auction is a shill.",
+            },
+            "servers": [{"url": "/"}],
+            "paths": paths,
+            "components": {"schemas": components},
+        }
+    )
+
+
+def _schemas(listed: Iterable[Operation]) -> tuple[Mapping[Any, Any], dict[str, Any]]:
+    kinds = [ProblemDetails]
+    for operation in listed:
+        kinds += [kind for kind in (operation.answers, operation.takes) if not _is_text(kind)]
+    schemas, components = msgspec.json.schema_components(
+        kinds, ref_template="#/components/schemas/{name}"
+    )
+    return dict(zip(kinds, schemas, strict=True)), components
+
+
+def _is_text(kind: Any) -> bool:
+    return kind is None or isinstance(kind, str)
+
+
+def _describe(operation: Operation, schema_of: Mapping[Any, Any]) -> dict[str, Any]:
+    if _is_text(operation.answers):
+        success: dict[str, Any] = {operation.answers: {}}
+    else:
+        success = {JSON: {"schema": schema_of[operation.answers]}}
+    responses: dict[str, Any] = {"200": {"description": "Success", "content": success}}
+    by_status = defaultdict(list)
+    for name in operation.problems:
+        by_status[KINDS[name].status].append(name)
+    problem = {PROBLEM_JSON: {"schema": schema_of[ProblemDetails]}}
+    for status, names in sorted(by_status.items()):
+        responses[str(status)] = {"description": ", ".join(names), "content": problem}
+    description = {
+        "operationId": operation.path.strip("/").replace("/", "_").replace(".", "_"),
+        "summary": operation.summary,
+        "responses": responses,
+    }
+    if operation.takes is not None:
+        body = {"schema": schema_of[operation.takes], "example": operation.example}
+        description["requestBody"] = {"required": True, "content": {JSON: body}}
+    return description

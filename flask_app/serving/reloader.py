@@ -1,0 +1,117 @@
+"""Follows the model store: what is promoted is loaded, verified and swapped in while serving."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from flask_app.errors import BundleError, ChecksumError, GoldenRowError, StoreError
+from flask_app.model.predictor import Predictor
+from flask_app.model.store import ModelStore, Pointer
+from flask_app.serving.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+FIRST_RETRY_SECONDS = 2.0
+LAST_RETRY_SECONDS = 60.0
+
+# Most specific first.
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (ChecksumError, "checksum"),
+    (GoldenRowError, "golden-row"),
+    (BundleError, "bundle"),
+    (StoreError, "store"),
+    (OSError, "store"),
+    (Exception, "internal"),
+)
+
+
+class Reloader:
+    """Keeps the promoted model loaded, in a thread of its own.
+
+    A model that cannot be loaded leaves the one in use where it is. It is tried again after 2 s,
+    then ever less often down to once a minute, and at once when another one is promoted. A worker
+    that has no model yet, because it has just started, falls back to the version promoted before.
+
+    Attributes:
+        obstacle: Why the promoted model is not the one in use; empty when it is.
+
+    Args:
+        store: Where the promoted model comes from.
+        seconds: How often to look, s.
+        metrics: Where failures are counted.
+        use: Called with each model to use from now on.
+    """
+
+    def __init__(
+        self, store: ModelStore, seconds: float, metrics: Metrics, use: Callable[[Predictor], None]
+    ) -> None:
+        self.obstacle = "nothing has been looked for yet"
+        self._store = store
+        self._seconds = seconds
+        self._metrics = metrics
+        self._use = use
+        self._version: str | None = None
+        self._manifest_sha256: str | None = None
+        self._failed: Pointer | None = None
+        self._retry_at = 0.0
+        self._retry_seconds = FIRST_RETRY_SECONDS
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="reloader", daemon=True)
+
+    def start(self) -> None:
+        """Load the promoted model before returning, then follow changes."""
+        self.check()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop following."""
+        self._stop.set()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        while not self._stop.wait(self._seconds):
+            self.check()
+
+    def check(self) -> None:
+        """Look once, and load what is promoted unless it is in use already."""
+        pointer = None
+        try:
+            pointer = self._store.production()
+            if pointer is None:
+                self.obstacle = "no version has been promoted"
+            elif pointer.manifest_sha256 == self._manifest_sha256:
+                self.obstacle = ""
+            elif pointer != self._failed or time.monotonic() >= self._retry_at:
+                self._load(pointer.version, pointer.manifest_sha256)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the model in use goes on
+            self._fail(pointer, error)
+            if self._version is None and pointer is not None and pointer.previous is not None:
+                self._fall_back(pointer.previous)
+
+    def _load(self, version: str, manifest_sha256: str | None) -> None:
+        self._use(Predictor.load(self._store.fetch(version), manifest_sha256=manifest_sha256))
+        logger.info("model %s is in use", version)
+        self._version, self._manifest_sha256 = version, manifest_sha256
+        if manifest_sha256 is not None:
+            self.obstacle, self._failed = "", None
+
+    def _fall_back(self, previous: str) -> None:
+        try:
+            self._load(previous, manifest_sha256=None)
+        except Exception as error:  # noqa: BLE001
+            logger.error("the previous model cannot be loaded either: %s", error)  # noqa: TRY400
+
+    def _fail(self, pointer: Pointer | None, error: Exception) -> None:
+        reason = next(name for kind, name in _REASONS if isinstance(error, kind))
+        self._metrics.load_failures.labels(reason).inc()
+        if str(error) != self.obstacle:  # once, however often it is tried
+            unexpected = error if reason == "internal" else None
+            logger.error("the promoted model cannot be loaded: %s", error, exc_info=unexpected)
+        self.obstacle = str(error)
+        again = pointer is not None and pointer == self._failed
+        self._retry_seconds = (
+            min(2 * self._retry_seconds, LAST_RETRY_SECONDS) if again else FIRST_RETRY_SECONDS
+        )
+        self._retry_at = time.monotonic() + self._retry_seconds
+        self._failed = pointer

@@ -1,0 +1,48 @@
+"""The service's own log: one JSON object a line on stderr."""
+
+import logging
+import logging.config
+from datetime import UTC, datetime
+
+import msgspec
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats a log record as JSON with time (UTC), level, logger, process and message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return `record` as one line."""
+        entry = {
+            "at": datetime.fromtimestamp(record.created, UTC),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "process": record.process,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(entry).decode()
+
+
+class ServiceLog(Logger):  # type: ignore[misc]
+    """Gunicorn's logger, in one stream and form with everything else, from its `loglevel` on.
+
+    It is configured here rather than by `logconfig_dict`, which would turn on the access log.
+    """
+
+    def setup(self, cfg: Config) -> None:
+        """Send all loggers of the process to stderr."""
+        super().setup(cfg)
+        level = cfg.loglevel.upper()
+        logging.config.dictConfig(
+            {
+                "version": 1,
+                "disable_existing_loggers": False,
+                "formatters": {"json": {"()": JsonFormatter}},
+                "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+                "root": {"level": level, "handlers": ["stderr"]},
+                "loggers": {"gunicorn.error": {"level": level, "propagate": True}},
+            }
+        )
