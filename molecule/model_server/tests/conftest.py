@@ -25,40 +25,31 @@ print(urllib.request.urlopen(request, timeout=10).read().decode())
 """
 
 
-class Server:
-    """The model server of the host under test."""
+@pytest.fixture(scope="module")
+def ask(host: Host) -> Callable[..., Any]:
+    """Return the JSON that the server answers with; fails unless its status is 200."""
 
-    def __init__(self, host: Host) -> None:
-        self.host = host
-
-    def ask(self, path: str, body: object = None) -> Any:
-        """Return the JSON that the server answers with; fails unless its status is 200."""
+    def run(path: str, body: object = None) -> Any:
         arguments = [path] if body is None else [path, json.dumps(body)]
         quoted = " ".join(["%s"] * (1 + len(arguments)))
-        return json.loads(self.host.check_output(f"python3 -c {quoted}", ASK, *arguments))
+        return json.loads(host.check_output(f"python3 -c {quoted}", ASK, *arguments))
 
-    @property
-    def container(self) -> dict[str, Any]:
-        """What the engine says of the one container that serves."""
-        names = self.host.check_output(
-            "docker ps --all --filter label=shill.service --format '{{.Names}}'"
-        ).split()
-        assert len(names) == 1, names
-        described: dict[str, Any] = json.loads(
-            self.host.check_output("docker inspect %s", names[0])
-        )[0]
-        return described
-
-    def logged(self) -> int:
-        """How many predictions the log holds."""
-        return int(
-            self.host.check_output("cat /var/lib/shill/predictions/dt=*/*.jsonl | wc --lines")
-        )
+    return run
 
 
 @pytest.fixture(scope="module")
-def server(host: Host) -> Server:
-    return Server(host)
+def container(host: Host) -> Callable[[], dict[str, Any]]:
+    """Return what the engine says of the one container that serves."""
+
+    def run() -> dict[str, Any]:
+        names = host.check_output(
+            "docker ps --all --filter label=shill.service --format '{{.Names}}'"
+        ).split()
+        assert len(names) == 1, names
+        described: dict[str, Any] = json.loads(host.check_output("docker inspect %s", names[0]))[0]
+        return described
+
+    return run
 
 
 @pytest.fixture(scope="session")

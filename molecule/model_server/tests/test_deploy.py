@@ -10,16 +10,24 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
-from conftest import BUNDLES, ROOT, Server
+import testinfra
 from testinfra.host import Host
 
 from flask_app.image_context import context_files
 
 Ansible = Callable[..., CompletedProcess[str]]
+Container = Callable[[], dict[str, Any]]
 Row = dict[str, Any]
+State = Callable[[], tuple[str, ...]]
 
-# The other host differs in its engine and in where its image comes from, not in how it deploys.
-testinfra_hosts = ["docker://shill-model_server-trixie"]
+ROOT = Path(__file__).resolve().parents[3]
+BUNDLES = ROOT / ".cache" / "molecule" / "bundles"
+
+
+@pytest.fixture(scope="module")
+def host() -> Host:
+    """One host: others differ in their engine and where the image is from, not in how they deploy."""
+    return testinfra.get_host("docker://shill-model_server-trixie")
 
 
 @contextmanager
@@ -58,14 +66,20 @@ service.features = lambda records: _features(records) * 0
 """
 
 
-def state(server: Server) -> tuple[str, str, str]:
-    """What must be the same where nothing was deployed."""
-    container = server.container
-    return (
-        container["Id"],
-        container["State"]["StartedAt"],
-        server.ask("/ready")["model_version"],
-    )
+@pytest.fixture
+def state(ask: Callable[..., Any], container: Container) -> State:
+    """Return what must be the same where nothing was deployed."""
+
+    def run() -> tuple[str, ...]:
+        one = container()
+        return one["Id"], one["State"]["StartedAt"], ask("/ready")["model_version"]
+
+    return run
+
+
+def logged(host: Host) -> int:
+    """How many predictions the log holds."""
+    return int(host.check_output("cat /var/lib/shill/predictions/dt=*/*.jsonl | wc --lines"))
 
 
 def audit(host: Host) -> str:
@@ -74,9 +88,9 @@ def audit(host: Host) -> str:
 
 
 def test_a_new_release_takes_over_without_a_refused_or_lost_request(
-    host: Host, server: Server, deploy: Ansible, golden_rows: list[Row]
+    host: Host, container: Container, deploy: Ansible, golden_rows: list[Row]
 ) -> None:
-    before, logged = server.container, server.logged()
+    before, already = container(), logged(host)
 
     with load(host, golden_rows[0]) as clients:
         done = deploy(model_server_settings={"log_level": "warning"})
@@ -84,9 +98,9 @@ def test_a_new_release_takes_over_without_a_refused_or_lost_request(
     assert done.returncode == 0, done.stdout
     assert clients["failures"] == {}
     assert clients["answered"] > 0
-    assert server.logged() - logged == clients["answered"]
-    assert server.container["Id"] != before["Id"]
-    assert "SHILL_LOG_LEVEL=warning" in server.container["Config"]["Env"]
+    assert logged(host) - already == clients["answered"]
+    assert container()["Id"] != before["Id"]
+    assert "SHILL_LOG_LEVEL=warning" in container()["Config"]["Env"]
     assert "deployed" in audit(host)
 
 
@@ -100,7 +114,7 @@ def test_a_new_release_takes_over_without_a_refused_or_lost_request(
 )
 def test_a_broken_release_never_gets_to_clients(
     host: Host,
-    server: Server,
+    state: State,
     deploy: Ansible,
     golden_rows: list[Row],
     checkout: Path,
@@ -108,7 +122,7 @@ def test_a_broken_release_never_gets_to_clients(
     code: str,
     told: str,
 ) -> None:
-    before = state(server)
+    before = state()
     with (checkout / file).open("a") as source:
         source.write(f"\n{code}\n")
 
@@ -123,14 +137,14 @@ def test_a_broken_release_never_gets_to_clients(
     assert told in done.stdout
     assert "what served before goes on serving" in done.stdout
     assert clients["failures"] == {}
-    assert state(server) == before
+    assert state() == before
     assert "failed" in audit(host)
 
 
 def test_a_second_deploy_at_the_same_time_is_refused(
-    host: Host, server: Server, deploy: Ansible
+    host: Host, state: State, deploy: Ansible
 ) -> None:
-    before = state(server)
+    before = state()
     host.check_output("mkdir /var/lib/shill/deploy.lock")
     try:
         done = deploy(model_server_settings={"log_level": "error"})
@@ -140,13 +154,13 @@ def test_a_second_deploy_at_the_same_time_is_refused(
 
     assert done.returncode != 0
     assert "Another deploy is under way" in done.stdout
-    assert state(server) == before
+    assert state() == before
 
 
 def test_a_corrupt_bundle_is_refused_by_name_and_sum(
-    server: Server, deploy: Ansible, tmp_path: Path
+    state: State, deploy: Ansible, tmp_path: Path
 ) -> None:
-    before = state(server)
+    before = state()
     bundle = tmp_path / "bundle"
     shutil.copytree(BUNDLES / "1", bundle)
     model = bundle / "model.onnx"
@@ -159,13 +173,13 @@ def test_a_corrupt_bundle_is_refused_by_name_and_sum(
 
     assert done.returncode != 0
     assert "model.onnx has sha256" in done.stdout
-    assert state(server) == before
+    assert state() == before
 
 
 def test_a_new_model_is_taken_up_without_a_restart_and_can_be_rolled_back(
-    host: Host, server: Server, deploy: Ansible, ansible: Ansible, golden_rows: list[Row]
+    host: Host, state: State, deploy: Ansible, ansible: Ansible, golden_rows: list[Row]
 ) -> None:
-    before = state(server)
+    before = state()
 
     with load(host, golden_rows[0]) as clients:
         done = deploy(
@@ -173,7 +187,7 @@ def test_a_new_model_is_taken_up_without_a_restart_and_can_be_rolled_back(
             model_server_settings={"log_level": "warning"},
         )
         assert done.returncode == 0, done.stdout
-        promoted = state(server)
+        promoted = state()
 
         done = ansible(
             *("ansible", "all", "--become", "--module-name=include_role"),
@@ -184,12 +198,12 @@ def test_a_new_model_is_taken_up_without_a_restart_and_can_be_rolled_back(
     assert clients["failures"] == {}
     assert promoted[:2] == before[:2]
     assert promoted[2] != before[2]
-    assert state(server) == before
+    assert state() == before
     assert "rolled-back" in audit(host)
 
 
 def test_an_image_is_pulled_with_credentials_that_nobody_gets_to_see(
-    host: Host, server: Server, deploy: Ansible
+    host: Host, container: Container, deploy: Ansible
 ) -> None:
     host.check_output(
         "DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes"
@@ -197,7 +211,7 @@ def test_an_image_is_pulled_with_credentials_that_nobody_gets_to_see(
     )
     host.check_output("htpasswd -Bbc /etc/docker/registry/.htpasswd puller s3cret-word")
     host.check_output("systemctl restart docker-registry")
-    image = server.container["Config"]["Image"]
+    image = container()["Config"]["Image"]
     name = "127.0.0.1:5000/shill/model-server"
     pulled = f"{name}:{image.split(':')[1]}"
     host.check_output("docker login --username puller --password s3cret-word 127.0.0.1:5000")
@@ -214,7 +228,7 @@ def test_an_image_is_pulled_with_credentials_that_nobody_gets_to_see(
     )
 
     assert done.returncode == 0, done.stdout
-    assert server.container["Config"]["Image"] == pulled
+    assert container()["Config"]["Image"] == pulled
     assert "s3cret-word" not in done.stdout + done.stderr
-    assert "s3cret-word" not in json.dumps(server.container)
+    assert "s3cret-word" not in json.dumps(container())
     assert "auth" not in host.run("cat /root/.docker/config.json").stdout
