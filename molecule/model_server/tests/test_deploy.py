@@ -26,7 +26,7 @@ BUNDLES = ROOT / ".cache" / "molecule" / "bundles"
 
 @pytest.fixture(scope="module")
 def host() -> Host:
-    """One host: others differ in their engine and where the image is from, not in how they deploy."""
+    """One host: the other differs in engine and in image source, not in how it deploys."""
     return testinfra.get_host("docker://shill-model_server-trixie")
 
 
@@ -209,7 +209,7 @@ def test_an_image_is_pulled_with_credentials_that_nobody_gets_to_see(
         "DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes"
         " --no-install-recommends docker-registry apache2-utils"
     )
-    host.check_output("htpasswd -Bbc /etc/docker/registry/.htpasswd puller s3cret-word")
+    host.check_output("htpasswd -Bbc /etc/docker/registry/htpasswd puller s3cret-word")
     host.check_output("systemctl restart docker-registry")
     image = container()["Config"]["Image"]
     name = "127.0.0.1:5000/shill/model-server"
@@ -231,4 +231,4 @@ def test_an_image_is_pulled_with_credentials_that_nobody_gets_to_see(
     assert container()["Config"]["Image"] == pulled
     assert "s3cret-word" not in done.stdout + done.stderr
     assert "s3cret-word" not in json.dumps(container())
-    assert "auth" not in host.run("cat /root/.docker/config.json").stdout
+    assert "127.0.0.1:5000" not in host.run("cat /root/.docker/config.json").stdout
