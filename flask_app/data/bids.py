@@ -152,8 +152,8 @@ def _visit(market: Market, opened: _Auctions, guests: _Guests, rng: np.random.Ge
     arrival = np.where(first, arrival, arrival + rest * rng.random(len(guest)))
 
     crowd = np.bincount(guests.auction[~guests.shill], minlength=len(opened.token))
-    raises = rng.geometric(1 / (1 + market.shill_raises * crowd[auction] / market.visitors)) - 1
-    raises += 2 * first
+    raises = market.shill_raises * crowd[auction] / market.visitors
+    raises = 2 * first + rng.negative_binomial(2, 2 / (2 + raises))
     cautious = (rng.random(len(visits)) < market.cautious_shills)[guest]
     raises = np.where(cautious, np.minimum(raises, 2), raises)
     raises = np.where(shill, raises, 2 + (rng.random(len(guest)) < _VERY_IMPULSIVE))
