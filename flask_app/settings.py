@@ -6,7 +6,7 @@
 import difflib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,16 +15,23 @@ from flask_app.errors import SettingError
 PREFIX = "SHILL_"
 
 
-def _setting(default: Any, description: str, *, minimum: float | None = None) -> Any:
-    return field(default=default, metadata={"description": description, "minimum": minimum})
+def _setting(
+    default: Any,
+    description: str,
+    *,
+    minimum: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    metadata = {"description": description, "minimum": minimum, "choices": choices}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Settings of one process; each field is the environment variable SHILL_<FIELD>.
 
-    A default's type is the setting's type. Raises `SettingError` for a value of another type or
-    below the stated minimum, and for a variable that is misspelt.
+    A default's type is the setting's type. Raises `SettingError` for a value of another type,
+    below the stated minimum or not among the choices, and for a variable that is misspelt.
     """
 
     dataset: str = _setting("", "UCI 562 as CSV; empty: download it, or simulate auctions.")
@@ -56,7 +63,11 @@ class Settings:
     log_fsync_seconds: float = _setting(
         1.0, "How often written predictions are forced to disk, s.", minimum=0.01
     )
-    log_level: str = _setting("info", "Threshold of the service's own log.")
+    log_level: str = _setting(
+        "info",
+        "Threshold of the service's own log.",
+        choices=("debug", "info", "warning", "error", "critical"),
+    )
     release: str = _setting("", "Name of the deployment; GET /ready tells it.")
 
     @classmethod
@@ -71,13 +82,12 @@ class Settings:
         values: dict[str, Any] = {}
         for variable, item in known.items():
             if variable in environment:
-                values[item.name] = _parse(
-                    variable, environment[variable], type(item.default), item.metadata["minimum"]
-                )
+                values[item.name] = _parse(variable, environment[variable], item)
         return cls(**values)
 
 
-def _parse(variable: str, text: str, kind: type, minimum: float | None) -> Any:
+def _parse(variable: str, text: str, item: Field[Any]) -> Any:
+    kind, minimum, choices = type(item.default), item.metadata["minimum"], item.metadata["choices"]
     try:
         value = kind(text)
     except ValueError:
@@ -86,4 +96,6 @@ def _parse(variable: str, text: str, kind: type, minimum: float | None) -> Any:
         ) from None
     if minimum is not None and not value >= minimum:
         raise SettingError(f"{variable}={text!r} is below the minimum {minimum:g}: raise it")
+    if choices and value not in choices:
+        raise SettingError(f"{variable}={text!r} is unknown: choose one of {', '.join(choices)}")
     return value
