@@ -87,7 +87,8 @@ class Settings:
 
 
 def _parse(variable: str, text: str, item: Field[Any]) -> Any:
-    kind, minimum, choices = type(item.default), item.metadata["minimum"], item.metadata["choices"]
+    kind: type = type(item.default)
+    minimum, choices = item.metadata["minimum"], item.metadata["choices"]
     try:
         value = kind(text)
     except ValueError:
