@@ -1,8 +1,8 @@
 """The nine features of a record, computed from an auction house's bids.
 
 The definitions are those of Alzahrani & Sadaoui (2018). Where their words leave a choice, the
-published data decide it: every `bidder_tendency`, `auction_bids` and `winning_ratio` of UCI 562
-follows exactly from its bids by the rules below.
+published data decide it: the tendencies and winning ratios of UCI 562 follow exactly from its bids
+and winners by the rules below.
 """
 
 import numpy as np

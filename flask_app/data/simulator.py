@@ -18,7 +18,7 @@ from flask_app.errors import DataError, SettingError
 MINIMUM_BIDS = 5
 """UCI 562 has no auction with fewer bids; neither do we."""
 
-_MOST_ROUNDS = 100
+_MOST_ROUNDS = 20
 
 
 def simulate(auctions: int = 1000, seed: int = 0, market: Market = UCI_MARKET) -> Dataset:
