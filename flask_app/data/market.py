@@ -72,7 +72,7 @@ class Market:
         1.6, "factor", 0, 6, "Accomplices in an auction that opens at a token price."
     )
     shill_raises: float = _knob(
-        3.8, "a visit", 0, 50, "Mean number of times he outbids himself, beyond the first two."
+        3.8, "a visit", 0, 50, "Mean number of times he outbids himself, beyond twice."
     )
     cautious_shills: float = _knob(
         0.2, "share of shills", 0, 1, "They outbid themselves twice in a row at most."
