@@ -35,7 +35,7 @@ class _Exposition(PrometheusMetrics):  # type: ignore[misc]
         del names
         try:
             encode, content_type = choose_encoder(accept_header or "")
-        except ValueError:  # a version that is none
+        except (TypeError, ValueError):  # the library's way to refuse a strange version
             encode, content_type = choose_encoder("")
         return encode(self.registry).decode(), content_type
 

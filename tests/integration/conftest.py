@@ -1,0 +1,39 @@
+"""Running services for the tests that need one."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bundles import make_bundle
+from tests.integration.server import Server, running
+
+Bundles = tuple[Path, Path]
+Serve = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
+    """Two bundles, of different versions."""
+    parent = tmp_path_factory.mktemp("bundles")
+    return make_bundle(parent, seed=0), make_bundle(parent, seed=1)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, bundles: Bundles) -> Iterator[Server]:
+    """A service with two workers that the tests of a module share."""
+    with running(tmp_path_factory.mktemp("server"), bundles) as server:
+        yield server
+
+
+@pytest.fixture
+def serve(tmp_path: Path, bundles: Bundles) -> Iterator[Serve]:
+    """Starts a service of the test's own, with the settings it asks for."""
+    with ExitStack() as running_services:
+
+        def start(**settings: Any) -> Server:
+            return running_services.enter_context(running(tmp_path, bundles, **settings))
+
+        yield start

@@ -1,0 +1,184 @@
+"""The service as its operators meet it: settings, readiness, metrics, stopping, a full disk."""
+
+import resource
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from flask_app.prediction_log import LoggedPrediction, SegmentReader, is_open
+from tests.integration.conftest import Serve
+from tests.integration.server import (
+    RECORD,
+    Server,
+    exchange,
+    load,
+    problem,
+    raw_request,
+    running,
+    wait_until,
+)
+
+
+def test_readiness_tells_the_model_the_log_and_the_release(serve: Serve) -> None:
+    server = serve(release="blue")
+    promoted = server.store.production()
+    assert promoted is not None
+    assert server.get("/ready").json == {
+        "status": "ready",
+        "model_version": promoted.version,
+        "prediction_log": "writing",
+        "release": "blue",
+    }
+
+
+def test_metrics_of_two_workers_add_up_exactly(serve: Serve) -> None:
+    server = serve(workers=2)
+    for number in range(60):
+        server.post("/predict", RECORD | {"winning_ratio": number / 60})
+    for _ in range(10):
+        server.post("/predict_batch", [RECORD] * 7)
+    for _ in range(5):
+        server.post("/predict", RECORD | {"bidding_ratio": 1.7})
+    assert server.metric("shill_predictions_total") == 130
+    assert server.metric("shill_prediction_probability_count") == 130
+    assert server.metric("shill_prediction_probability_bucket", le="+Inf") == 130
+    assert server.metric("shill_inference_duration_seconds_count") == 70
+    assert server.metric("shill_prediction_errors_total", reason="out-of-range") == 5
+    answered = {"route": "/predict", "method": "POST", "status": "200"}
+    assert server.metric("shill_http_request_duration_seconds_count", **answered) == 60
+    lines, _ = server.logged()
+    probabilities = sum(line.probability for line in lines)
+    assert server.metric("shill_prediction_probability_sum") == pytest.approx(probabilities)
+    segments = SegmentReader(server.log_dir, LoggedPrediction).segments()
+    assert len(segments) == 2, "both workers were to take part"
+
+
+def test_a_slow_body_is_given_up(serve: Serve) -> None:
+    server = serve(request_timeout_seconds=0.3)
+    answer = exchange(server, raw_request(b"{", "Content-Length: 100"))
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"/docs/errors#body-timeout" in answer
+    assert server.metric("shill_prediction_errors_total", reason="body-timeout") == 1
+
+
+def test_the_service_log_is_one_json_object_a_line(serve: Serve) -> None:
+    server = serve()
+    server.post("/predict", RECORD)
+    assert server.stop() == 0
+    entries = server.entries()
+    assert all({"at", "level", "logger", "process", "message"} == set(entry) for entry in entries)
+    assert {entry["level"] for entry in entries} == {"info"}
+
+
+def test_a_service_without_a_model_lives_but_is_not_ready(tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        assert server.get("/health").status == 200
+        for answer in (server.get("/ready"), server.get("/model"), server.post("/predict", RECORD)):
+            assert (answer.status, problem(answer)) == (503, "not-ready")
+            assert "no version has been promoted" in answer.json["detail"]
+
+
+def test_a_service_whose_log_cannot_be_written_predicts_but_is_not_ready(
+    serve: Serve, tmp_path: Path
+) -> None:
+    (tmp_path / "occupied").write_text("a file where a directory should be")
+    server = serve(log_dir=tmp_path / "occupied")
+    prediction = server.post("/predict", RECORD)
+    assert prediction.status == 200
+    assert server.metric("shill_prediction_log_dropped_total") == 1
+    answer = server.get("/ready")
+    assert (answer.status, problem(answer)) == (503, "not-ready")
+    label = {"prediction_id": prediction.json["prediction_id"], "is_shill": True}
+    answer = server.post("/feedback", {"labels": [label]})
+    assert (answer.status, problem(answer)) == (503, "log-unavailable")
+
+
+def test_when_the_disk_is_full_predictions_go_on_and_what_is_not_logged_is_counted(
+    serve: Serve,
+) -> None:
+    server = serve(workers=1)
+    # Enough for the segment to be the largest file: the limit is for all that the worker writes.
+    server.post("/predict_batch", [RECORD] * 50)
+    (segment,) = SegmentReader(server.log_dir, LoggedPrediction).segments()
+    (worker,) = server.pids()
+    unlimited = resource.prlimit(worker, resource.RLIMIT_FSIZE)
+    # From here on the kernel takes a part of the next line and no more, as a full disk does.
+    resource.prlimit(worker, resource.RLIMIT_FSIZE, (segment.stat().st_size + 100, unlimited[1]))
+    for _ in range(20):
+        assert server.post("/predict", RECORD).status == 200
+    assert server.post("/predict_batch", [RECORD] * 5).status == 200
+    assert server.metric("shill_prediction_log_dropped_total") == 25
+    ready = server.get("/ready")
+    assert (ready.status, ready.json["prediction_log"]) == (200, "dropping")
+    resource.prlimit(worker, resource.RLIMIT_FSIZE, unlimited)
+    assert server.post("/predict", RECORD).status == 200
+    assert server.get("/ready").json["prediction_log"] == "writing"
+    lines, torn = server.logged()
+    assert (len(lines), torn) == (51, 0)
+    told = [entry["message"] for entry in server.entries() if "log " in entry["message"]]
+    assert len(told) == 2, "once when it begins, once when it ends"
+
+
+def test_a_graceful_stop_under_load_loses_nothing(serve: Serve) -> None:
+    server = serve()
+    with load(server, threads=4) as traffic:
+        wait_until(lambda: len(traffic.acknowledged) > 500)
+        assert server.stop() == 0
+    assert traffic.refused == []
+    lines, torn = server.logged()
+    logged = [line.prediction_id for line in lines]
+    assert torn == 0
+    assert len(set(logged)) == len(logged)
+    assert set(traffic.acknowledged) == set(logged)
+    segments = SegmentReader(server.log_dir, LoggedPrediction).segments()
+    assert not any(map(is_open, segments))
+
+
+def test_two_services_can_share_a_port_while_one_takes_over(serve: Serve, tmp_path: Path) -> None:
+    old = serve(release="old")
+    with (
+        load(old, threads=4) as traffic,
+        running(
+            tmp_path / "new",
+            port=old.port,
+            model_store=old.store.path,
+            release="new",
+        ) as new,
+    ):
+        assert old.stop() == 0
+        enough = len(traffic.acknowledged) + 500
+        wait_until(lambda: len(traffic.acknowledged) > enough)
+        assert new.get("/ready").json["release"] == "new"
+    assert traffic.refused == []
+    lines = old.logged()[0] + new.logged()[0]
+    assert set(traffic.acknowledged) <= {line.prediction_id for line in lines}
+
+
+def test_a_second_service_does_not_empty_the_metrics_of_the_first(serve: Serve) -> None:
+    first = serve()
+    done = subprocess.run(
+        first.command, env=first.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "SHILL_METRICS_DIR" in done.stderr
+    assert first.get("/ready").status == 200
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"workers": "many"}, "SHILL_WORKERS='many' is not of type int"),
+        ({"log_level": "loud"}, "SHILL_LOG_LEVEL='loud'"),
+    ],
+)
+def test_a_bad_setting_is_told_before_anything_starts(
+    tmp_path: Path, setting: dict[str, str], message: str
+) -> None:
+    server = Server(tmp_path, **setting)
+    done = subprocess.run(
+        server.command, env=server.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
