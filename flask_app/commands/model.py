@@ -6,6 +6,7 @@ Runs in the serving image: no training dependency.
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from flask_app.commands.table import table
 from flask_app.errors import BundleError, StoreError
@@ -13,6 +14,13 @@ from flask_app.model.bundle import Bundle
 from flask_app.model.predictor import Predictor, load_version
 from flask_app.model.store import DirectoryStore, ModelStore, Pointer
 from flask_app.settings import Settings
+
+BUNDLE: Any = {
+    "default": "production",
+    "metavar": "BUNDLE",
+    "help": "production (the default), a version, or a directory with a slash in its path",
+}
+"""How every command names a bundle; see `find` and `load`."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,12 +32,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     action("list", "show every version and how good it is; * is in production")
 
-    path = action("path", "print the directory of a version")
-    path.add_argument("version", nargs="?", help="default: the version in production")
+    path = action("path", "print the directory of a bundle")
     verify = action("verify", "check a bundle's sha256 sums and score its golden rows")
-    verify.add_argument(
-        "bundle", nargs="?", help="a version or a directory; default: the version in production"
-    )
+    for reading in (path, verify):
+        reading.add_argument("bundle", nargs="?", **BUNDLE)
 
     publish = action("publish", "copy a bundle into the store")
     publish.add_argument("directory", type=Path)
@@ -52,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         case "list":
             return _list(store)
         case "path":
-            print(store.fetch(arguments.version or _production(store).version))
+            print(find(store, arguments.bundle))
         case "verify":
             predictor = load(store, arguments.bundle)
             files, rows = len(predictor.manifest.files), len(predictor.manifest.golden_rows)
@@ -71,12 +77,21 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def load(store: ModelStore, bundle: str | None) -> Predictor:
-    """Load `bundle`: a version, a directory (its path has a slash) or, for None, production."""
-    if bundle is None:
-        pointer = _production(store)
-        return Predictor.load(store.fetch(pointer.version), manifest_sha256=pointer.manifest_sha256)
-    return Predictor.load(Path(bundle)) if "/" in bundle else load_version(store, bundle)
+def find(store: ModelStore, bundle: str) -> Path:
+    """Return the directory of "production", of a version, or the directory (it has a slash)."""
+    if "/" in bundle:
+        return Path(bundle)
+    return store.fetch(_production(store).version if bundle == "production" else bundle)
+
+
+def load(store: ModelStore, bundle: str) -> Predictor:
+    """Load what `find` finds, and insist that it is what the pointer or the version says."""
+    if "/" in bundle:
+        return Predictor.load(Path(bundle))
+    if bundle != "production":
+        return load_version(store, bundle)
+    pointer = _production(store)
+    return Predictor.load(store.fetch(pointer.version), manifest_sha256=pointer.manifest_sha256)
 
 
 def _production(store: ModelStore) -> Pointer:

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
+METRICS = ("ROC AUC", "average precision", "F1", "precision", "recall", "Brier")
+"""Headings for the fields of `flask_app.model.bundle.Metrics`, in their order."""
+
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str | float]]) -> str:
     """Align `rows` under `header`: text to the left, numbers to the right with five decimals."""

@@ -1,6 +1,7 @@
 """Maps a classifier's probabilities to calibrated ones, in numpy and as ONNX nodes alike.
 
-Every map is flat enough that float32 rounding (1e-7) stays below the golden rows' tolerance.
+Every map is strictly increasing, so none changes a ranking, and flat enough that float32 rounding
+(1e-7) stays below the golden rows' tolerance.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ Probabilities = NDArray[np.float64]
 
 
 class Calibration(Protocol):
-    """A monotone map of the probability of shill."""
+    """A strictly increasing map of the probability of shill."""
 
     name: ClassVar[str]
 
@@ -99,22 +100,24 @@ class SigmoidCalibration:
 
 @dataclass(frozen=True)
 class IsotonicCalibration:
-    """Isotonic regression, read off at tenths and linear between them.
+    """Isotonic regression, read off at tenths and linear between them, with 1 % of the identity.
 
-    So no step is steeper than 10; the regression's own steps may be vertical.
+    The regression itself has vertical steps and level stretches.
     """
 
     values: tuple[float, ...]
 
     name: ClassVar[str] = "isotonic"
     steps: ClassVar[int] = 10
+    identity: ClassVar[float] = 0.01
 
     @classmethod
     def fit(cls, probabilities: Probabilities, labels: NDArray[np.int8]) -> Self:
         """Fit by least squares."""
         regression = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
         regression.fit(probabilities, labels)
-        values = regression.predict(np.linspace(0, 1, cls.steps + 1))
+        tenths = np.linspace(0, 1, cls.steps + 1)
+        values = (1 - cls.identity) * regression.predict(tenths) + cls.identity * tenths
         return cls(values=tuple(values.tolist()))
 
     def __call__(self, probabilities: Probabilities) -> Probabilities:

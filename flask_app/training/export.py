@@ -21,8 +21,9 @@ def to_onnx(classifier: Classifier, calibration: Calibration | None = None) -> b
         options={id(classifier): {"zipmap": False}},
         target_opset=_OPSET,
     )
-    # The label is that of threshold 0.5, not of ours.
-    del model.graph.output[0]
+    # The other output, the label, is that of threshold 0.5, not of ours.
+    extractor = onnx.utils.Extractor(model)
+    model = extractor.extract_model([FEATURES_INPUT], [PROBABILITIES_OUTPUT])
     body = (calibration or NoCalibration()).onnx()
     if body:
         _append(model.graph, body)

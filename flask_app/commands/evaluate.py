@@ -1,0 +1,55 @@
+"""`evaluate`: score a bundle on labelled records."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from msgspec.structs import astuple
+
+from flask_app.commands.model import BUNDLE, find, load
+from flask_app.commands.table import METRICS, table
+from flask_app.data import source
+from flask_app.data.dataset import read_csv
+from flask_app.data.distances import distance_table
+from flask_app.model.bundle import REFERENCE
+from flask_app.model.store import DirectoryStore
+from flask_app.record import FEATURES
+from flask_app.settings import Settings
+from flask_app.training.metrics import measure
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--model", **BUNDLE)
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="CSV with UCI 562's header; default: what `train` would learn from",
+    )
+    parser.add_argument(
+        "--distances",
+        action="store_true",
+        help="also print how far the model's training data is from this data, by feature",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Load the bundle, score the data, print the metrics; returns 0."""
+    settings = Settings.from_environment()
+    dataset = read_csv(arguments.data) if arguments.data else source.load(settings)
+    store = DirectoryStore(settings.model_store)
+    predictor = load(store, arguments.model)
+
+    labels = dataset.frame["is_shill"].to_numpy(np.int8)
+    probabilities = predictor.predict(dataset.frame[list(FEATURES)].to_numpy(np.float32))
+    metrics = measure(labels, probabilities, probabilities >= predictor.threshold)
+
+    row = (predictor.version, dataset.name, *astuple(metrics))
+    print(table(("model", "data", *METRICS), [row]))
+    if arguments.distances:
+        reference = pd.read_parquet(find(store, arguments.model) / REFERENCE)
+        distances = distance_table(reference, dataset.frame)
+        print("\nWasserstein distances, in standard deviations of this data:")
+        print(distances.round(3).to_string())
+    return 0

@@ -1,0 +1,76 @@
+"""`train`: compare candidates, choose one and publish its bundle in the store SHILL_MODEL_STORE.
+
+Learns from SHILL_DATASET or, without it, from UCI 562 or from simulated auctions. Does nothing
+anew: a version of the same data, seed, code and libraries is taken as it is.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from msgspec.structs import astuple
+
+from flask_app.commands.table import METRICS, table
+from flask_app.data import source
+from flask_app.data.dataset import Dataset
+from flask_app.model.predictor import load_version
+from flask_app.model.store import DirectoryStore, ModelStore
+from flask_app.settings import Settings
+from flask_app.training.provenance import find_trained, provenance
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of folds and estimators (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--promote",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="put the version into production",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, publish and, if asked to, promote; returns 0."""
+    settings = Settings.from_environment()
+    store = DirectoryStore(settings.model_store)
+    dataset = source.load(settings)
+    version = find_trained(store, provenance(dataset, arguments.seed))
+    if version:
+        print(f"{version} is there already: same data, seed, code and libraries")
+    else:
+        version = _train(dataset, arguments.seed, store)
+        print(f"{version} is published in {store.path}")
+    if arguments.promote:
+        load_version(store, version)
+        print(f"{store.promote(version).version} is in production")
+    return 0
+
+
+def _train(dataset: Dataset, seed: int, store: ModelStore) -> str:
+    # Imported when needed: the usual second call ends before it.
+    from flask_app.training.train import train  # noqa: PLC0415
+
+    begin = time.monotonic()
+
+    def tell(line: str) -> None:
+        print(f"{time.monotonic() - begin:4.0f} s  {line}", file=sys.stderr)
+
+    with tempfile.TemporaryDirectory() as parent:
+        trained = train(dataset, seed, Path(parent), tell=tell)
+        manifest = trained.manifest
+        rows = [
+            (candidate.name, candidate.calibration, *astuple(candidate.metrics))
+            for candidate in manifest.candidates
+        ]
+        rows.append(("the procedure", "chosen", *astuple(manifest.metrics)))
+        print(table(("candidate", "calibration", *METRICS), rows))
+        print(
+            f"{manifest.estimator}, calibration {manifest.calibration}, shill from "
+            f"{manifest.threshold.value:.4f}; ONNX differs by {trained.difference:.0e} at most"
+        )
+        return store.publish(trained.directory)
