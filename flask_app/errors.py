@@ -1,7 +1,7 @@
 """Every error this package raises on purpose.
 
     ShillError
-    ├── SettingError         an environment variable has an unusable value
+    ├── SettingError         a setting or a knob of the simulator has an unusable value
     ├── DataError            a dataset cannot be read, downloaded or trusted
     ├── BundleError          a model bundle is incomplete or malformed
     │   ├── ChecksumError    a file of it is not what its manifest says
@@ -21,7 +21,7 @@ class ShillError(Exception):
 
 
 class SettingError(ShillError):
-    """An environment variable has an unusable value."""
+    """A setting or a knob of the simulator has an unusable value."""
 
 
 class DataError(ShillError):
