@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from flask_app.errors import ShillError
+from flask_app.serving import asgi
 from flask_app.serving.metrics import free_slot, take_slot
 from flask_app.serving.service_log import ServiceLog
 from flask_app.settings import Settings
@@ -17,7 +18,7 @@ try:
 except ShillError as error:
     sys.exit(f"error: {error}")
 
-wsgi_app = "flask_app.serving.asgi:create()"
+wsgi_app = f"{asgi.__name__}:create()"
 worker_class = "asgi"
 asgi_loop = "asyncio"
 asgi_lifespan = "on"
@@ -26,8 +27,8 @@ bind = _settings.bind
 # Each worker listens by itself, so the kernel spreads connections evenly, and a new container can
 # listen on the port while the old one still drains.
 reuse_port = True
-# A worker starts by itself: ONNX Runtime's and the timers' threads would not survive a fork, and
-# what could be shared (modules) is small beside what could not.
+# The master imports the modules, so a worker that takes another's place is there at once; each
+# worker makes its own application, whose threads and sessions would not survive a fork.
 preload_app = False
 # No max_requests: memory is flat over requests and reloads (tests/integration/test_reload.py).
 

@@ -1,5 +1,6 @@
 """Starts the service as it runs in production: Gunicorn, workers, a store and a log of its own."""
 
+import contextlib
 import http.client
 import itertools
 import json
@@ -27,6 +28,9 @@ from flask_app.record import FEATURES
 RECORD: dict[str, Any] = {"auction_id": "732"} | dict.fromkeys(FEATURES, 0.5)
 JSON = {"Content-Type": "application/json"}
 PATIENCE_SECONDS = 60.0
+
+Series = tuple[str, tuple[tuple[str, str], ...]]
+"""Name and sorted labels of a sample."""
 
 
 class Answer(NamedTuple):
@@ -155,13 +159,18 @@ class Server:
         finally:
             client.close()
 
+    def is_ready(self) -> bool:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return self.get("/ready").status == 200
+        return False
+
     def get(self, path: str) -> Answer:
         return self.request("GET", path)
 
     def post(self, path: str, body: Any) -> Answer:
         return self.request("POST", path, body)
 
-    def metrics(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    def metrics(self) -> dict[Series, float]:
         """Return every sample of `/metrics` by its name and labels."""
         answer = self.get("/metrics")
         assert answer.status == 200, answer
