@@ -1,7 +1,6 @@
 """Makes small real bundles quickly: a real model, through the real export and the real writer."""
 
 import functools
-import io
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -65,6 +64,9 @@ def _model(seed: int) -> tuple[bytes, NDArray[np.float32], bytes]:
     rows[:, -1] = random.integers(1, 11, 400)
     labels = (rows[:, 2] + rows[:, 7] + random.normal(0, 0.2, 400) > 1.3).astype(int)
     model = GradientBoostingClassifier(n_estimators=20, random_state=seed).fit(rows, labels)
-    buffer = io.BytesIO()
-    pd.DataFrame(rows, columns=list(FEATURES)).to_parquet(buffer)
-    return to_onnx(model), rows, buffer.getvalue()
+    reference = pd.DataFrame(rows, columns=list(FEATURES)).assign(
+        auction_id=[str(number // 8) for number in range(400)],
+        is_shill=labels.astype(np.int8),
+        probability=model.predict_proba(rows)[:, 1],
+    )
+    return to_onnx(model), rows, reference.to_parquet()

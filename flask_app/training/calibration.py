@@ -72,7 +72,7 @@ class SigmoidCalibration:
     @classmethod
     def fit(cls, probabilities: Probabilities, labels: NDArray[np.int8]) -> Self:
         """Fit by maximum likelihood."""
-        regression = LogisticRegression(C=np.inf)
+        regression = LogisticRegression(C=np.inf, solver="newton-cholesky")
         regression.fit(cls._log_odds(probabilities)[:, np.newaxis], labels)
         return cls(slope=float(regression.coef_[0, 0]), intercept=float(regression.intercept_[0]))
 

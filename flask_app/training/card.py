@@ -5,7 +5,7 @@ import io
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from sklearn.calibration import calibration_curve
+from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_curve
 
 from flask_app.model.bundle import Candidate, Manifest
@@ -20,8 +20,8 @@ from flask_app.training.selection import (
 _BINS = 10
 
 _ABOUT_LABELS = {
-    "uci562": "The labels come from clustering and rules on these same features, so the figures say\n"
-    "  how well those labels are learnt, not how much real fraud is caught.",
+    "uci562": "The labels come from clustering and rules on these same features, so the figures\n"
+    "  say how well those labels are learnt, not how much real fraud is caught.",
     "simulated": "The auctions are simulated, so the figures say how well simulated shills are\n"
     "  found. Train on real labels before anything depends on it.",
 }
@@ -124,11 +124,25 @@ def _precision_recall(manifest: Manifest, selection: Selection, labels: NDArray[
 
 
 def _calibration(selection: Selection, labels: NDArray[np.int8]) -> Figure:
-    observed, predicted = calibration_curve(labels, selection.probabilities, n_bins=_BINS)
+    bins = np.minimum((selection.probabilities * _BINS).astype(int), _BINS - 1)
+    filled = [bins == number for number in np.unique(bins)]
+    predicted = [selection.probabilities[rows].mean() for rows in filled]
+    observed = np.array([labels[rows].mean() for rows in filled])
+    intervals = [
+        binomtest(int(labels[rows].sum()), int(rows.sum())).proportion_ci(method="wilson")
+        for rows in filled
+    ]
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes, below = figure.subplots(2, sharex=True, height_ratios=(3, 1))
     axes.plot([0, 1], [0, 1], linestyle=":", color="grey", label="perfect")
-    axes.plot(predicted, observed, "o-", label="out of fold")
+    axes.errorbar(
+        predicted,
+        observed,
+        yerr=np.abs(np.array(intervals).T - observed),
+        fmt="o",
+        capsize=3,
+        label="out of fold, 95 % interval",
+    )
     axes.set(ylabel="share of shill", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.legend(loc="upper left")
     below.hist(selection.probabilities, bins=_BINS, range=(0, 1), log=True, color="grey")

@@ -1,0 +1,147 @@
+from pathlib import Path
+
+import pytest
+
+from flask_app.cli import main
+from flask_app.model.store import DirectoryStore
+
+
+@pytest.fixture
+def store(
+    tmp_path: Path, pristine: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> DirectoryStore:
+    """A store of two versions, the second in production after the first."""
+    monkeypatch.setenv("SHILL_MODEL_STORE", str(tmp_path / "store"))
+    store = DirectoryStore(tmp_path / "store")
+    for bundle in pristine[:2]:
+        store.promote(store.publish(bundle))
+    return store
+
+
+@pytest.fixture
+def versions(pristine: tuple[Path, ...]) -> list[str]:
+    return [bundle.name for bundle in pristine]
+
+
+def damage(store: DirectoryStore, version: str, name: str = "model.onnx") -> None:
+    path = store.fetch(version) / name
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-2])
+
+
+def test_list_marks_what_is_in_production(
+    store: DirectoryStore, versions: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["model", "list"]) == 0
+
+    marked = [line for line in capsys.readouterr().out.splitlines() if line.startswith("*")]
+    assert [line.split()[1] for line in marked] == [versions[1]]
+    assert len(store.versions()) == 2
+
+
+def test_list_tells_what_is_damaged_beside_what_is_not(
+    store: DirectoryStore, versions: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(store, versions[0], "manifest.json")
+
+    assert main(["model", "list"]) == 1
+
+    out, err = capsys.readouterr()
+    assert versions[1] in out
+    assert f"{versions[0]} is damaged" in err
+
+
+def test_path_is_that_of_production_or_of_a_version(
+    store: DirectoryStore, versions: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["model", "path"]) == 0
+    assert main(["model", "path", versions[0]]) == 0
+
+    expected = [str(store.fetch(versions[1])), str(store.fetch(versions[0]))]
+    assert capsys.readouterr().out.splitlines() == expected
+
+
+def test_publish_prints_the_version(
+    store: DirectoryStore, pristine: tuple[Path, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["model", "publish", str(pristine[2])]) == 0
+
+    assert capsys.readouterr().out.strip() == pristine[2].name
+    assert pristine[2].name in store.versions()
+
+
+@pytest.mark.parametrize("named", ["production", "version", "directory"])
+def test_verify_takes_production_a_version_or_a_directory(
+    store: DirectoryStore,
+    versions: list[str],
+    named: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = {
+        "production": [],
+        "version": [versions[1]],
+        "directory": [str(store.fetch(versions[1]))],
+    }[named]
+
+    assert main(["model", "verify", *arguments]) == 0
+    assert "3 files and 20 golden rows are as published" in capsys.readouterr().out
+
+    damage(store, versions[1])
+    assert main(["model", "verify", *arguments]) == 1
+    assert "model.onnx has sha256" in capsys.readouterr().err
+
+
+def test_verify_notices_a_manifest_that_is_not_the_promoted_one(
+    store: DirectoryStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pointer = store.production()
+    assert pointer is not None
+    manifest = store.fetch(pointer.version) / "manifest.json"
+    manifest.chmod(0o644)
+    manifest.write_bytes(manifest.read_bytes() + b"\n")
+
+    assert main(["model", "verify"]) == 1
+    assert "manifest.json has sha256" in capsys.readouterr().err
+
+
+def test_a_damaged_version_is_promoted_only_unverified(
+    store: DirectoryStore, versions: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(store, versions[0])
+    before = store.production()
+
+    assert main(["model", "promote", versions[0]]) == 1
+    assert store.production() == before
+    assert "model.onnx has sha256" in capsys.readouterr().err
+
+    assert main(["model", "promote", versions[0], "--unverified"]) == 0
+    after = store.production()
+    assert after is not None
+    assert (after.version, after.previous) == (versions[0], versions[1])
+
+
+def test_a_rollback_verifies_where_it_goes(
+    store: DirectoryStore, versions: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(store, versions[0])
+    before = store.production()
+
+    assert main(["model", "rollback"]) == 1
+    assert store.production() == before
+
+    assert main(["model", "rollback", "--unverified"]) == 0
+    assert capsys.readouterr().out.strip() == versions[0]
+
+    assert main(["model", "rollback", "--unverified"]) == 1
+    assert "no previous version" in capsys.readouterr().err
+
+
+def test_an_unknown_version_is_told_with_those_there_are(
+    store: DirectoryStore, versions: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["model", "promote", "absent-000000000000"]) == 1
+
+    err = capsys.readouterr().err
+    assert "holds no version 'absent-000000000000'" in err
+    assert versions[0] in err
+    assert store.versions() == tuple(sorted(versions[:2]))
