@@ -59,12 +59,13 @@ lint: $(DESK) ## Check style, types and playbooks
 
 .PHONY: bench
 bench: $(DESK) ## Measure the API beside its peers and rewrite docs/benchmarks.md
-	python bench/serving/run.py --write-docs
+	python -m bench.serving --write-docs
 
 .PHONY: lock
 lock: $(DESK) ## Resolve the dependencies anew into the lock files
 	$(LOCK) requirements/desk.in --output-file requirements.txt
 	$(LOCK) --constraint requirements.txt requirements/serve.in --output-file requirements/serve.txt
+	$(LOCK) --constraint requirements.txt bench/serving/requirements.in --output-file bench/serving/requirements.txt
 
 # pip installs uv, uv installs the rest: both only what the lock file's hashes admit.
 $(DESK): requirements.txt
