@@ -1,4 +1,7 @@
-"""A change reaches clients whole or not at all, and no request is refused meanwhile."""
+"""A change reaches clients whole or not at all, and no request is refused meanwhile.
+
+After test_server.py, because hosts are not as they were provisioned afterwards.
+"""
 
 import json
 import shutil
