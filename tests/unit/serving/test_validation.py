@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Meta
 
@@ -245,6 +245,7 @@ records = st.builds(
 )
 
 
+@settings(max_examples=50)
 @given(st.lists(records, max_size=3))
 def test_the_explanation_agrees_with_the_fast_path(rows: list[dict[str, Any]]) -> None:
     content = json.dumps(rows).encode()
@@ -256,6 +257,7 @@ def test_the_explanation_agrees_with_the_fast_path(rows: list[dict[str, Any]]) -
         assert DECODER.many(content) == explain(content, BATCH) == expected
 
 
+@settings(max_examples=50)
 @given(st.binary() | text.map(str.encode) | records.map(lambda r: json.dumps(r)[:-3].encode()))
 def test_no_bytes_make_decoding_fail_otherwise_than_by_a_problem(content: bytes) -> None:
     for decode in (DECODER.one, DECODER.many):

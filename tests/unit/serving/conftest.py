@@ -1,0 +1,46 @@
+"""A service with a small model, in this process."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flask_app.model.store import DirectoryStore
+from flask_app.record import FEATURES
+from flask_app.serving.metrics import Metrics
+from flask_app.serving.service import Service
+from flask_app.settings import Settings
+from tests.bundles import make_bundle
+
+RECORD: dict[str, object] = {"auction_id": "732"} | dict.fromkeys(FEATURES, 0.5)
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> DirectoryStore:
+    """A store that has promoted one bundle and holds another; not to be changed."""
+    parent = tmp_path_factory.mktemp("bundles")
+    store = DirectoryStore(tmp_path_factory.mktemp("store"))
+    for seed in (0, 1):
+        store.publish(make_bundle(parent, seed=seed))
+    store.promote(store.versions()[0])
+    return store
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        log_dir=tmp_path / "predictions",
+        max_body_bytes=100_000,
+        max_batch_rows=100,
+        reload_seconds=3600,
+        request_timeout_seconds=0.2,
+        release="blue",
+    )
+
+
+@pytest.fixture
+def service(settings: Settings, published: DirectoryStore) -> Iterator[Service]:
+    service = Service(settings, published, Metrics())
+    service.start()
+    yield service
+    service.stop()

@@ -1,0 +1,210 @@
+"""The short way answers what Flask would, within limits of size and time."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from flask_app.serving import asgi
+from flask_app.serving.asgi import Application
+from flask_app.serving.problems import Response
+from flask_app.serving.service import Service
+from flask_app.serving.web import create_flask_app
+from tests.unit.serving.conftest import RECORD
+
+JSON = (b"content-type", b"application/json")
+Sent = list[dict[str, Any]]
+
+
+@pytest.fixture
+def application(service: Service, monkeypatch: pytest.MonkeyPatch) -> Application:
+    monkeypatch.setattr(asgi, "LINGER_SECONDS", 0.01)
+    return Application(service, create_flask_app(service))
+
+
+async def ask(
+    application: Application,
+    *messages: dict[str, Any],
+    method: str = "POST",
+    path: str = "/predict",
+    headers: tuple[tuple[bytes, bytes], ...] = (JSON,),
+) -> Sent:
+    """Send one request whose body comes in `messages`, then nothing more."""
+    waiting = iter(messages)
+    sent: Sent = []
+
+    async def receive() -> dict[str, Any]:
+        for message in waiting:
+            return message
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": method,
+        "path": path,
+        "query_string": b"",
+        "headers": list(headers),
+    }
+    await application(scope, receive, send)
+    return sent
+
+
+def part(body: bytes, *, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+def status_of(sent: Sent) -> int:
+    status: int = sent[0]["status"]
+    return status
+
+
+def problem_of(sent: Sent) -> str:
+    details = json.loads(sent[1]["body"])
+    assert details["status"] == status_of(sent)
+    return str(details["type"]).removeprefix("/docs/errors#")
+
+
+def run(sending: Awaitable[Sent]) -> Sent:
+    async def main() -> Sent:
+        return await sending
+
+    return asyncio.run(main())
+
+
+def requests_counted(service: Service, **labels: str) -> float | None:
+    return service.metrics.registry.get_sample_value(
+        "shill_http_request_duration_seconds_count", labels
+    )
+
+
+def test_a_record_is_answered_like_flask_answers_it(
+    application: Application, service: Service
+) -> None:
+    body = json.dumps(RECORD).encode()
+    answer = json.loads(run(ask(application, part(body)))[1]["body"])
+    same = create_flask_app(service).test_client().post("/predict", json=RECORD).json
+    del answer["prediction_id"], same["prediction_id"]
+    assert answer == same
+    assert requests_counted(service, route="/predict", method="POST", status="200") == 1
+
+
+def test_a_body_in_parts_is_put_together(application: Application) -> None:
+    body = json.dumps(RECORD).encode()
+    parts = [part(body[:9], more=True), part(body[9:20], more=True), part(body[20:])]
+    assert status_of(run(ask(application, *parts))) == 200
+
+
+@pytest.mark.parametrize("path", ["/predict", "/feedback", "/nope"])
+def test_a_body_beyond_the_limit_is_refused_before_it_is_read(
+    application: Application, path: str
+) -> None:
+    headers = (JSON, (b"content-length", b"100001"))
+    sent = run(ask(application, {"type": "http.disconnect"}, path=path, headers=headers))
+    assert problem_of(sent) == "body-too-large"
+    assert (b"connection", b"close") in sent[0]["headers"]
+
+
+def test_a_body_beyond_the_limit_is_refused_while_it_is_read(
+    application: Application, service: Service
+) -> None:
+    parts = [part(b" " * 60_000, more=True)] * 2 + [part(b" " * 60_000)]
+    assert problem_of(run(ask(application, *parts))) == "body-too-large"
+    assert requests_counted(service, route="/predict", method="POST", status="413") == 1
+
+
+@pytest.mark.parametrize("last", [(), ({"type": "http.disconnect"},)])
+def test_a_body_that_does_not_arrive_is_given_up(
+    application: Application, last: tuple[dict[str, Any], ...]
+) -> None:
+    assert problem_of(run(ask(application, part(b"{", more=True), *last))) == "body-timeout"
+
+
+def test_small_requests_do_not_wait_for_a_large_one(
+    application: Application, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_is_answered = threading.Event()
+    original = service.answer
+
+    def answer(operation: Callable[[bytes], Response], body: bytes, *more: str) -> Response:
+        if len(body) > asgi.LARGE_BODY_BYTES:
+            assert small_is_answered.wait(10), "the event loop stood still"
+        return original(operation, body, *more)
+
+    monkeypatch.setattr(service, "answer", answer)
+    large = json.dumps([RECORD] * 100 + [" " * asgi.LARGE_BODY_BYTES]).encode()
+
+    async def both() -> tuple[Sent, Sent]:
+        task = asyncio.create_task(ask(application, part(large), path="/predict_batch"))
+        await asyncio.sleep(0)
+        small = await ask(application, part(json.dumps(RECORD).encode()))
+        small_is_answered.set()
+        return small, await task
+
+    small, refused = asyncio.run(both())
+    assert status_of(small) == 200
+    assert problem_of(refused) == "too-many-rows"
+
+
+def test_flask_gets_the_body_whole_and_answers_everything_else(
+    application: Application, service: Service
+) -> None:
+    label = {"prediction_id": "01936a3c-0000-7000-8000-000000000000", "is_shill": True}
+    body = json.dumps({"labels": [label]}).encode()
+    parts = [part(body[:10], more=True), part(body[10:])]
+    headers = (JSON, (b"transfer-encoding", b"chunked"))
+    sent = run(ask(application, *parts, path="/feedback", headers=headers))
+    assert b"".join(message.get("body", b"") for message in sent) == b'{"recorded":1}'
+    assert (b"server", b"shill") in sent[0]["headers"]
+    assert requests_counted(service, route="/feedback", method="POST", status="200") == 1
+
+
+def test_labels_of_requests_come_from_fixed_sets(
+    application: Application, service: Service
+) -> None:
+    run(ask(application, part(b""), method="GET", path="/attack/1"))
+    run(ask(application, part(b""), method="ATTACK", path="/health"))
+    run(ask(application, part(b""), method="GET", path="/docs/index.css"))
+    assert requests_counted(service, route="unknown", method="GET", status="404") == 1
+    assert requests_counted(service, route="/health", method="other", status="405") == 1
+    assert requests_counted(service, route="/docs/*", method="GET", status="200") == 1
+
+
+def test_websockets_are_refused(application: Application) -> None:
+    sent: Sent = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(application({"type": "websocket"}, None, send))  # type: ignore[arg-type]
+    assert sent == [{"type": "websocket.close"}]
+
+
+def test_the_lifespan_starts_and_stops_the_service(
+    application: Application, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(service, "start", lambda: calls.append("start"))
+    monkeypatch.setattr(service, "stop", lambda: calls.append("stop"))
+    messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+
+    async def receive() -> dict[str, Any]:
+        return next(messages)
+
+    async def send(message: dict[str, Any]) -> None:
+        calls.append(message["type"])
+
+    asyncio.run(application({"type": "lifespan"}, receive, send))
+    assert calls == [
+        "start",
+        "lifespan.startup.complete",
+        "stop",
+        "lifespan.shutdown.complete",
+    ]

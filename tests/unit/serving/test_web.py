@@ -1,0 +1,132 @@
+"""The Flask application is complete by itself: every route, every error as problem details."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from flask_app.model.store import DirectoryStore
+from flask_app.prediction_log import LoggedLabel, LoggedPrediction, SegmentReader
+from flask_app.serving.metrics import Metrics
+from flask_app.serving.service import Service
+from flask_app.serving.web import create_flask_app
+from flask_app.settings import Settings
+from tests.unit.serving.conftest import RECORD
+
+
+@pytest.fixture
+def client(service: Service) -> FlaskClient:
+    return create_flask_app(service).test_client()
+
+
+def problem(response: TestResponse) -> str:
+    assert response.content_type == "application/problem+json"
+    details: dict[str, Any] = response.json
+    assert details["status"] == response.status_code
+    return details["type"].removeprefix("/docs/errors#")
+
+
+def test_a_record_and_a_batch_are_scored_alike(client: FlaskClient, service: Service) -> None:
+    one = client.post("/predict", json=RECORD).json
+    many = client.post("/predict_batch", json=[RECORD, RECORD]).json["predictions"]
+    assert [prediction["probability"] for prediction in many] == [one["probability"]] * 2
+    lines = list(SegmentReader(service.settings.log_dir, LoggedPrediction))
+    ids = [prediction["prediction_id"] for prediction in (one, *many)]
+    assert [line.prediction_id for line in lines] == ids
+
+
+def test_the_outcome_follows_the_threshold_and_is_counted(
+    client: FlaskClient, service: Service
+) -> None:
+    rows = [RECORD | {"successive_outbidding": x, "winning_ratio": x} for x in (0.0, 1.0)]
+    honest, shill = client.post("/predict_batch", json=rows).json["predictions"]
+    assert (honest["prediction"], honest["is_shill_bid"]) == (0, False)
+    assert (shill["prediction"], shill["is_shill_bid"]) == (1, True)
+    assert honest["probability"] < honest["threshold"] <= shill["probability"]
+    for outcome in ("honest", "shill"):
+        labels = {"model_version": honest["model_version"], "outcome": outcome}
+        value = service.metrics.registry.get_sample_value("shill_predictions_total", labels)
+        assert value == 1
+
+
+def test_a_duration_beyond_every_auction_is_scored(client: FlaskClient) -> None:
+    answer = client.post("/predict", json=RECORD | {"auction_duration": 1e300})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict_batch", "/feedback"])
+def test_bad_bodies_are_problems_on_every_route(client: FlaskClient, path: str) -> None:
+    assert problem(client.post(path, data=b"{}")) == "unsupported-media-type"
+    assert problem(client.post(path, data=b"{", content_type="application/json")) == (
+        "malformed-json"
+    )
+    too_large = client.post(path, data=b" " * 100_001, content_type="application/json")
+    assert problem(too_large) == "body-too-large"
+
+
+def test_a_failure_nobody_foresaw_is_a_problem_and_a_log_entry(
+    client: FlaskClient, service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert service.model is not None
+    service.model.predictor = None  # type: ignore[assignment]
+    assert problem(client.post("/predict", json=RECORD)) == "internal-error"
+    assert problem(client.get("/model")) == "internal-error"
+    assert [record.exc_info is not None for record in caplog.records] == [True, True]
+    errors = service.metrics.registry.get_sample_value(
+        "shill_prediction_errors_total", {"reason": "internal-error"}
+    )
+    assert errors == 1
+
+
+def test_labels_are_recorded_with_the_time_they_arrive(
+    client: FlaskClient, service: Service
+) -> None:
+    identifier = client.post("/predict", json=RECORD).json["prediction_id"]
+    answer = client.post(
+        "/feedback", json={"labels": [{"prediction_id": identifier, "is_shill": True}]}
+    )
+    assert answer.json == {"recorded": 1}
+    (line,) = SegmentReader(service.settings.log_dir / "labels", LoggedLabel)
+    assert (line.prediction_id, line.is_shill) == (identifier, True)
+    assert line.labelled_at == line.at
+    assert len(list(SegmentReader(service.settings.log_dir, LoggedPrediction))) == 1
+
+
+def test_without_a_model_there_is_a_reason(settings: Settings, tmp_path: Path) -> None:
+    service = Service(settings, DirectoryStore(tmp_path / "empty"), Metrics())
+    service.start()
+    client = create_flask_app(service).test_client()
+    for answer in (
+        client.get("/ready"),
+        client.get("/model"),
+        client.post("/predict", json=RECORD),
+    ):
+        assert problem(answer) == "not-ready"
+        assert answer.json["detail"] == "no model is loaded: no version has been promoted"
+    assert client.get("/health").json == {"status": "alive"}
+    service.stop()
+
+
+def test_metrics_show_the_model_in_use(client: FlaskClient, service: Service) -> None:
+    assert service.model is not None
+    version = service.model.predictor.version
+    text = client.get("/metrics").text
+    assert (
+        f'shill_model_info{{dataset="tests",estimator="gradient_boosting",version="{version}"}} 1'
+        in (text)
+    )
+
+
+def test_redirects_and_unknown_pages_keep_their_status(client: FlaskClient) -> None:
+    assert problem(client.get("/nope")) == "not-found"
+    assert problem(client.get("/docs/nope.js")) == "not-found"
+    answer = client.put("/predict")
+    assert problem(answer) == "method-not-allowed"
+    assert set(answer.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
+    redirect = client.get("/docs//errors")
+    assert (redirect.status_code, redirect.headers["Location"]) == (
+        308,
+        "http://localhost/docs/errors",
+    )
