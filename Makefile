@@ -13,6 +13,9 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --fork-strategy 
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible/ansible.cfg
+# Ansible's own output, not redrawn in frames.
+export MOLECULE_COMMAND_BORDERS := false
+export MOLECULE_REPORT := false
 
 .PHONY: help
 help: ## Show this list
