@@ -24,7 +24,7 @@ help: ## Show this list
 .PHONY: up
 up: bundle ## Boot the lab host, provision it with ansible/site.yml, smoke-test it, print the URLs
 	molecule converge --scenario-name default
-	python -m flask_app smoke http://127.0.0.1:8000 --bundle "$$(python -m flask_app model path)"
+	python -m flask_app smoke http://127.0.0.1:8000
 	@printf '\n%s\n' \
 		'API docs    http://127.0.0.1:8000/docs' \
 		'Predict     POST http://127.0.0.1:8000/predict' \
