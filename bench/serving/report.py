@@ -85,7 +85,7 @@ def results(
         "memory": memory,
         "samples": [
             {"round": sample.round, "workload": sample.workload, "server": sample.server}
-            | asdict(sample.measurement)
+            | {name: round(value, 4) for name, value in asdict(sample.measurement).items()}
             for sample in samples
         ],
     }
