@@ -4,6 +4,7 @@
 """
 
 import difflib
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -95,7 +96,9 @@ def _parse(variable: str, text: str, item: Field[Any]) -> Any:
         raise SettingError(
             f"{variable}={text!r} is not of type {kind.__name__}: correct or unset it"
         ) from None
-    if minimum is not None and not value >= minimum:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SettingError(f"{variable}={text!r} is not finite: set it to a number")
+    if minimum is not None and value < minimum:
         raise SettingError(f"{variable}={text!r} is below the minimum {minimum:g}: raise it")
     if choices and value not in choices:
         raise SettingError(f"{variable}={text!r} is unknown: choose one of {', '.join(choices)}")

@@ -133,7 +133,7 @@ class Metrics:
         )
         self._requests = Histogram(
             "shill_http_request_duration_seconds",
-            "Time from a request's first byte to the last of its answer.",
+            "Time from a request's headers to the end of its answer.",
             ["route", "method", "status"],
             buckets=REQUEST_SECONDS,
             registry=own,

@@ -81,7 +81,7 @@ class Reloader:
             if pointer is None:
                 self.obstacle = "no version has been promoted"
             elif pointer.manifest_sha256 == self._manifest_sha256:
-                self.obstacle = ""
+                self.obstacle, self._failed = "", None
             elif pointer != self._failed or time.monotonic() >= self._retry_at:
                 self._load(pointer.version, pointer.manifest_sha256)
         except Exception as error:  # noqa: BLE001 - whatever it is, the model in use goes on
