@@ -91,11 +91,7 @@ def audit(host: Host) -> str:
 
 
 def test_a_new_release_takes_over_without_a_refused_or_lost_request(
-    host: Host,
-    container: Container,
-    deploy: Ansible,
-    golden_rows: list[Row],
-    record_property: Callable[[str, object], None],
+    host: Host, container: Container, deploy: Ansible, golden_rows: list[Row]
 ) -> None:
     before, already = container(), logged(host)
 
@@ -105,7 +101,7 @@ def test_a_new_release_takes_over_without_a_refused_or_lost_request(
     assert done.returncode == 0, done.stdout
     assert clients["failures"] == {}
     assert clients["answered"] > 0
-    record_property("answered", clients["answered"])
+    print(clients)  # noqa: T201 - how many there were is worth a line in the report
     assert logged(host) - already == clients["answered"]
     assert container()["Id"] != before["Id"]
     assert "SHILL_LOG_LEVEL=warning" in container()["Config"]["Env"]
