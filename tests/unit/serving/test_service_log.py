@@ -1,0 +1,27 @@
+"""The service's own log is one JSON object a line, exceptions included."""
+
+import json
+import logging
+import sys
+
+from flask_app.serving.service_log import JsonFormatter
+
+
+def test_an_entry_is_one_line_of_json() -> None:
+    record = logging.LogRecord("x", logging.WARNING, "", 0, "two\nlines of %s", ("text",), None)
+    line = JsonFormatter().format(record)
+    assert "\n" not in line
+    entry = json.loads(line)
+    assert (entry["level"], entry["logger"]) == ("warning", "x")
+    assert entry["message"] == "two\nlines of text"
+    assert entry["at"].endswith("Z")
+
+
+def test_an_exception_is_part_of_its_entry() -> None:
+    try:
+        _ = 1 / 0
+    except ZeroDivisionError:
+        record = logging.LogRecord("x", logging.ERROR, "", 0, "failed", (), sys.exc_info())
+    line = JsonFormatter().format(record)
+    assert "\n" not in line
+    assert json.loads(line)["exception"].endswith("ZeroDivisionError: division by zero")
