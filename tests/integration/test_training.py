@@ -73,7 +73,8 @@ def test_what_is_learnt_from_simulated_auctions_holds_for_real_ones(
     uci_path: Path, tmp_path: Path
 ) -> None:
     simulated = tmp_path / "simulated.csv"
-    shill("simulate", "--output", str(simulated), store=tmp_path, dataset=uci_path)
+    arguments = ("--auctions", "300", "--output", str(simulated))
+    shill("simulate", *arguments, store=tmp_path, dataset=uci_path)
     shill("train", "--promote", store=tmp_path, dataset=simulated)
 
     table = shill("evaluate", "--data", str(uci_path), store=tmp_path, dataset=simulated)
