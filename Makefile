@@ -45,8 +45,12 @@ serve: bundle ## Run the API alone, without Docker, on http://127.0.0.1:8000
 down: $(DESK) ## Remove the lab host
 	molecule destroy --scenario-name default
 
+.PHONY: engine
+engine: $(DESK) ## Find a Docker engine; as root on Debian, install and start one
+	ansible-playbook molecule/shared/engine.yml
+
 .PHONY: test
-test: $(DESK) ## Run every test: lint, unit, integration, roles on real hosts
+test: engine ## Run every test: lint, unit, integration, roles on real hosts
 	python tests/run.py
 
 .PHONY: unit
