@@ -48,6 +48,11 @@ class Settings:
     request_timeout_seconds: float = _setting(
         10.0, "How long a request's body may take to arrive, s.", minimum=0.1
     )
+    keepalive_seconds: int = _setting(
+        20,
+        "How long an idle connection is kept, s; must exceed a load balancer's idle timeout.",
+        minimum=1,
+    )
     metrics_dir: Path = _setting(
         Path("/dev/shm/shill-metrics"),  # noqa: S108 - shared memory of the container, by design
         "Directory through which the workers share their metrics; emptied at start.",

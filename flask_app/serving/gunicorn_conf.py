@@ -32,7 +32,7 @@ reuse_port = True
 preload_app = False
 # No max_requests: memory is flat over requests and reloads (tests/integration/test_reload.py).
 
-keepalive = 20
+keepalive = _settings.keepalive_seconds
 graceful_timeout = 30
 # A worker's event loop that stands still this long is killed; no request may keep it that long.
 timeout = max(30, int(2 * _settings.request_timeout_seconds))

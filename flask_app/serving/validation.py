@@ -13,8 +13,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from itertools import chain, islice
-from typing import Annotated, Any, NamedTuple, NoReturn, cast
+from itertools import islice
+from typing import Annotated, Any, NamedTuple, cast
 
 import msgspec
 from msgspec import UNSET, Meta, inspect
@@ -106,19 +106,19 @@ def explain(body: bytes, kind: Any) -> Any:
     errors = document.errors(document.value, inspect.type_info(kind), "")
     shown = list(islice(errors, MAX_ERRORS))
     if shown:
-        _refuse(shown, list(errors))
+        raise _refusal(shown, Counter(error.type for error in errors))
     try:
         return msgspec.convert(document.value, kind)
     except msgspec.ValidationError as error:
         raise Problem("invalid-body", str(error)) from None
 
 
-def _refuse(shown: list[FieldError], omitted: list[FieldError]) -> NoReturn:
-    kinds = {error.type for error in chain(shown, omitted)}
-    more = len(shown) + len(omitted) - 1
+def _refusal(shown: list[FieldError], omitted: Counter[str]) -> Problem:
+    kinds = {error.type for error in shown} | omitted.keys()
+    more = len(shown) + omitted.total() - 1
     detail = str(shown[0]) + (f" (and {more} more)" if more else "")
     name = kinds.pop().partition("#")[2] if len(kinds) == 1 else "invalid-body"
-    raise Problem(name, detail, errors=shown, omitted_errors=len(omitted))
+    return Problem(name, detail, errors=shown, omitted_errors=omitted.total())
 
 
 class _NotFinite(NamedTuple):
