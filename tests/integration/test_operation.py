@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flask_app.prediction_log import LoggedPrediction, SegmentReader, is_open
-from tests.integration.conftest import Serve
+from tests.integration.conftest import Figure, Serve
 from tests.integration.server import (
     RECORD,
     Server,
@@ -135,21 +135,22 @@ def test_a_graceful_stop_under_load_loses_nothing(serve: Serve) -> None:
     assert not any(map(is_open, segments))
 
 
-def test_two_services_can_share_a_port_while_one_takes_over(serve: Serve, tmp_path: Path) -> None:
+def test_two_services_can_share_a_port_while_one_takes_over(
+    serve: Serve, tmp_path: Path, record_property: Figure
+) -> None:
     old = serve(release="old")
     with (
+        running(tmp_path / "new", port=old.port, model_store=old.store.path, release="new") as new,
         load(old, threads=4) as traffic,
-        running(
-            tmp_path / "new",
-            port=old.port,
-            model_store=old.store.path,
-            release="new",
-        ) as new,
     ):
+        wait_until(lambda: len(traffic.acknowledged) > 500)
         assert old.stop() == 0
         enough = len(traffic.acknowledged) + 500
         wait_until(lambda: len(traffic.acknowledged) > enough)
         assert new.get("/ready").json["release"] == "new"
+    record_property(
+        "takeover", f"{len(traffic.acknowledged)} predictions, {traffic.lost} connections lost"
+    )
     assert traffic.refused == []
     lines = old.logged()[0] + new.logged()[0]
     assert set(traffic.acknowledged) <= {line.prediction_id for line in lines}
