@@ -1,6 +1,7 @@
 """`evaluate`: score a bundle on labelled records."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     row = (predictor.version, dataset.name, *astuple(metrics))
     print(table(("model", "data", *METRICS), [row]))
+    if dataset.sha256 == predictor.manifest.dataset.sha256:
+        print("note: the model was trained on this very data", file=sys.stderr)
     if arguments.distances:
         reference = pd.read_parquet(find(store, arguments.model) / REFERENCE)
         distances = distance_table(reference, dataset.frame)

@@ -3,8 +3,10 @@ from pathlib import Path
 import pytest
 
 from flask_app.cli import main
-from flask_app.data.dataset import to_csv
+from flask_app.data.dataset import read_csv, to_csv
 from flask_app.data.simulator import simulate
+from flask_app.training.candidates import CANDIDATES
+from flask_app.training.train import train
 from tests.bundles import make_bundle
 
 
@@ -38,6 +40,20 @@ def test_the_distance_of_the_training_data_is_told_by_feature(
     out = capsys.readouterr().out
     assert "Wasserstein distances" in out
     assert out.splitlines()[-1].split()[0] == "auction_duration"
+
+
+def test_figures_on_the_training_data_are_marked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = simulate(auctions=100, seed=0)
+    path = tmp_path / "data.csv"
+    path.write_bytes(to_csv(dataset.frame))
+    quick = {"logistic_regression": CANDIDATES["logistic_regression"]}
+    trained = train(read_csv(path), 0, tmp_path, candidates=quick)
+
+    assert main(["evaluate", "--model", str(trained.directory), "--data", str(path)]) == 0
+
+    assert "trained on this very data" in capsys.readouterr().err
 
 
 def test_without_a_promoted_model_evaluate_says_so(
