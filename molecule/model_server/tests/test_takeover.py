@@ -118,7 +118,11 @@ def test_a_new_release_takes_over_without_a_refused_or_lost_request(
 @pytest.mark.parametrize(
     ("file", "code", "told"),
     [
-        ("flask_app/serving/asgi.py", "raise RuntimeError('broken')", "RuntimeError: broken"),
+        (
+            "flask_app/serving/asgi.py",
+            "raise RuntimeError('broken on purpose')",
+            "broken on purpose",
+        ),
         ("flask_app/serving/asgi.py", WRONG, "its manifest says"),
     ],
     ids=["does not start", "predicts wrongly"],
