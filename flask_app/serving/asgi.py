@@ -11,6 +11,7 @@ import gc
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
@@ -26,7 +27,7 @@ from flask_app.settings import Settings
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
+Operation = Callable[[bytes], Response]
 
 SERVER = (b"server", b"shill")
 CLOSE = (b"connection", b"close")
@@ -66,39 +67,43 @@ class Application:
         method, path = scope["method"], scope["path"]
         headers = dict(scope["headers"])
         operation = self._hot.get(path) if method == "POST" else None
+        unread = False
         try:
             body = await self._read(headers, receive)
         except Problem as problem:
+            unread = True
             response = self._service.refuse(problem) if operation else problem.response
             status = await _respond(send, response, CLOSE)
-            await _linger(receive)
         else:
-            if operation is None:
-                status = await self._run_flask(scope, body, send)
+            if operation:
+                status = await _respond(send, await self._answer(operation, body, headers))
             else:
-                arguments = (
-                    operation,
-                    body,
-                    headers.get(b"content-type", b"").decode("latin-1"),
-                    headers.get(b"content-encoding", b"").decode("latin-1"),
-                )
-                if len(body) > LARGE_BODY_BYTES:
-                    loop = asyncio.get_running_loop()
-                    answer = self._service.answer
-                    response = await loop.run_in_executor(self._large, answer, *arguments)
-                else:
-                    response = self._service.answer(*arguments)
-                status = await _respond(send, response)
+                status = await self._run_flask(scope, body, send)
         seconds = time.perf_counter() - began
         self._service.metrics.observe_request(self._route(path), method, status, seconds)
+        if unread:
+            await _linger(receive)
+
+    async def _answer(
+        self, operation: Operation, body: bytes, headers: dict[bytes, bytes]
+    ) -> Response:
+        """Run a hot operation, away from the event loop if it is going to take long."""
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        content_encoding = headers.get(b"content-encoding", b"").decode("latin-1")
+        answer = partial(self._service.answer, operation, body, content_type, content_encoding)
+        if len(body) <= LARGE_BODY_BYTES:
+            return answer()
+        return await asyncio.get_running_loop().run_in_executor(self._large, answer)
 
     async def _read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         """Read the body; raises `Problem` for one beyond the limits."""
         if int(headers.get(b"content-length", 0)) > self._max_body_bytes:
             raise self._too_large()
         message = await receive()
-        if message["type"] == "http.request" and not message.get("more_body"):
-            return cast(bytes, message["body"])  # nearly always: spare it a timer
+        body: bytes = message.get("body", b"")
+        complete = message["type"] == "http.request" and not message.get("more_body")
+        if complete and len(body) <= self._max_body_bytes:
+            return body  # nearly always: spare it the timer
         chunks = []
         size = 0
         try:

@@ -112,10 +112,17 @@ def test_a_body_beyond_the_limit_is_refused_before_it_is_read(
     assert (b"connection", b"close") in sent[0]["headers"]
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [part(b" " * 60_000, more=True), part(b" " * 60_000, more=True)],
+        [part(b" " * 60_000, more=True), part(b" " * 60_000)],
+        [part(b" " * 100_001)],
+    ],
+)
 def test_a_body_beyond_the_limit_is_refused_while_it_is_read(
-    application: Application, service: Service
+    application: Application, service: Service, parts: list[dict[str, Any]]
 ) -> None:
-    parts = [part(b" " * 60_000, more=True)] * 2 + [part(b" " * 60_000)]
     assert problem_of(run(ask(application, *parts))) == "body-too-large"
     assert requests_counted(service, route="/predict", method="POST", status="413") == 1
 
