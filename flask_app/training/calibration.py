@@ -100,16 +100,18 @@ class SigmoidCalibration:
 
 @dataclass(frozen=True)
 class IsotonicCalibration:
-    """Isotonic regression, read off at eighths and linear between them, with 1 % of the identity.
+    """Isotonic regression, read off at eighths and linear between them.
 
-    The regression itself has vertical steps and level stretches. Eighths are exact in float32.
+    The regression has level stretches and vertical steps, so it is mixed with the identity: 1 % of
+    it, or as much as keeps the slope to 5. Eighths are exact in float32.
     """
 
     values: tuple[float, ...]
 
     name: ClassVar[str] = "isotonic"
     steps: ClassVar[int] = 8
-    identity: ClassVar[float] = 0.01
+    steepest: ClassVar[float] = 5.0
+    largest_share: ClassVar[float] = 0.99
 
     @classmethod
     def fit(cls, probabilities: Probabilities, labels: NDArray[np.int8]) -> Self:
@@ -117,7 +119,10 @@ class IsotonicCalibration:
         regression = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
         regression.fit(probabilities, labels)
         eighths = np.linspace(0, 1, cls.steps + 1)
-        values = (1 - cls.identity) * regression.predict(eighths) + cls.identity * eighths
+        values = regression.predict(eighths)
+        excess = cls.steps * np.diff(values).max() - 1
+        share = min(cls.largest_share, (cls.steepest - 1) / max(excess, 1.0))
+        values = share * values + (1 - share) * eighths
         return cls(values=tuple(values.tolist()))
 
     def __call__(self, probabilities: Probabilities) -> Probabilities:
