@@ -67,7 +67,8 @@ def test_even_labels_without_error_give_no_step_that_would_magnify_rounding() ->
 
     calibration = IsotonicCalibration.fit(np.linspace(0, 1, 100), labels)
 
-    assert np.max(np.diff(calibration(np.linspace(0, 1, 1001)))) == pytest.approx(5 / 1000)
+    steps = np.diff(calibration(np.linspace(0, 1, 1001)))
+    assert np.max(steps) <= pytest.approx(5 / 1000)  # the bound that the class states
 
 
 @pytest.fixture(scope="module", params=CANDIDATES)
