@@ -72,6 +72,7 @@ bench: $(DESK) ## Measure the API beside its peers and rewrite docs/benchmarks.m
 lock: $(DESK) ## Resolve the dependencies anew into the lock files
 	$(LOCK) requirements/desk.in --output-file requirements.txt
 	$(LOCK) --constraint requirements.txt requirements/serve.in --output-file requirements/serve.txt
+	$(LOCK) --constraint requirements.txt requirements/drift.in --output-file requirements/drift.txt
 	$(LOCK) --constraint requirements.txt bench/serving/requirements.in --output-file bench/serving/requirements.txt
 
 # pip installs uv, uv installs the rest: both only what the lock file's hashes admit.
