@@ -25,7 +25,7 @@ help: ## Show this list
 up: bundle ## Boot the lab host, provision it with ansible/site.yml, smoke-test it, print the URLs
 	molecule converge --scenario-name default
 	python -m flask_app smoke http://127.0.0.1:8000
-	@printf '\n%s\n' \
+	@printf '%s\n' '' \
 		'API docs    http://127.0.0.1:8000/docs' \
 		'Predict     POST http://127.0.0.1:8000/predict' \
 		'Model       http://127.0.0.1:8000/model' \
