@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingClassifier
 
+from flask_app.drift.calibration import calibrate
 from flask_app.model import bundle
 from flask_app.record import FEATURES
 from flask_app.training.export import to_onnx
@@ -19,7 +20,7 @@ THRESHOLD = 0.5
 
 def make_bundle(parent: Path, *, seed: int = 0, dataset: str = "tests") -> Path:
     """Write a bundle into `parent`; each seed gives another model and so another version."""
-    model, rows, reference = _model(seed)
+    model, rows, files = _model(seed)
     probabilities = ort.InferenceSession(model).run(["probabilities"], {"features": rows})[0][:, 1]
     metrics = bundle.Metrics(
         roc_auc=0.99, average_precision=0.9, f1=0.9, precision=0.9, recall=0.9, brier=0.01
@@ -52,13 +53,11 @@ def make_bundle(parent: Path, *, seed: int = 0, dataset: str = "tests") -> Path:
         training=bundle.Training(seed=seed, fingerprint="0" * 64, libraries={}),
         files={},
     )
-    return bundle.write(
-        parent, draft, {bundle.MODEL: model, bundle.REFERENCE: reference, "MODEL_CARD.md": b"# T\n"}
-    )
+    return bundle.write(parent, draft, {bundle.MODEL: model, **files, "MODEL_CARD.md": b"# T\n"})
 
 
 @functools.cache
-def _model(seed: int) -> tuple[bytes, NDArray[np.float32], bytes]:
+def _model(seed: int) -> tuple[bytes, NDArray[np.float32], dict[str, bytes]]:
     random = np.random.default_rng(seed)
     rows = random.random((400, len(FEATURES)), dtype=np.float32)
     rows[:, -1] = random.integers(1, 11, 400)
@@ -69,4 +68,9 @@ def _model(seed: int) -> tuple[bytes, NDArray[np.float32], bytes]:
         is_shill=labels.astype(np.int8),
         probability=model.predict_proba(rows)[:, 1],
     )
-    return to_onnx(model), rows, reference.to_parquet()
+    calibration = calibrate(rows, reference["auction_id"].to_numpy(), seed, resamples=200)
+    files = {
+        bundle.REFERENCE: reference.to_parquet(),
+        bundle.DRIFT_CALIBRATION: calibration.to_json(),
+    }
+    return to_onnx(model), rows, files

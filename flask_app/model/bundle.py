@@ -4,6 +4,7 @@
         manifest.json      what the model is, how good it is, and the sha256 of each other file
         model.onnx         input FEATURES_INPUT, output PROBABILITIES_OUTPUT
         reference.parquet  the training data, to compare later data with
+        drift_calibration.json  from which distance on later data has drifted
         MODEL_CARD.md ...  whatever else the manifest lists
 
 A version is `<dataset>-<12 hex digits>`; the digits are the sha256 of the manifest without its
@@ -28,6 +29,7 @@ SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 MODEL = "model.onnx"
 REFERENCE = "reference.parquet"
+DRIFT_CALIBRATION = "drift_calibration.json"
 
 FEATURES_INPUT = "features"
 """The model's input: float32 (n, 9), columns in the order of `FEATURES`."""
@@ -227,7 +229,7 @@ def _parse(path: Path, content: bytes) -> Manifest:
     for name in manifest.files:
         if not _FILE_NAME.fullmatch(name):
             raise BundleError(f"{path}: files lists {name!r}: a plain file name is required")
-    for name in (MODEL, REFERENCE):
+    for name in (MODEL, REFERENCE, DRIFT_CALIBRATION):
         if name not in manifest.files:
             raise BundleError(f"{path}: files does not list {name}: train anew")
     _check_features(f"{path}: features", [feature.name for feature in manifest.features])

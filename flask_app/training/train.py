@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from flask_app.data.dataset import Dataset
+from flask_app.drift.calibration import calibrate
 from flask_app.errors import TrainingError
 from flask_app.model import bundle
 from flask_app.model.predictor import GOLDEN_TOLERANCE, Predictor
@@ -87,6 +88,7 @@ def train(
         {
             bundle.MODEL: to_onnx(classifier, choice.calibration),
             bundle.REFERENCE: _reference(dataset, examples, selection),
+            bundle.DRIFT_CALIBRATION: calibrate(examples.rows, examples.auctions, seed).to_json(),
             **model_card(manifest, selection, examples.labels),
         },
     )

@@ -14,7 +14,7 @@ from flask_app.errors import BundleError, ChecksumError
 from flask_app.model.bundle import MANIFEST, Bundle
 from tests.bundles import make_bundle
 
-FILES = ("model.onnx", "reference.parquet", "MODEL_CARD.md")
+FILES = ("model.onnx", "reference.parquet", "drift_calibration.json", "MODEL_CARD.md")
 
 
 def edit(bundle: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -106,6 +106,7 @@ def test_a_missing_bundle_is_named(tmp_path: Path) -> None:
         (lambda m: m["features"].pop(), "this release serves bidder_tendency"),
         (lambda m: m["files"].pop("model.onnx"), "files does not list model.onnx"),
         (lambda m: m["files"].pop("reference.parquet"), "does not list reference.parquet"),
+        (lambda m: m["files"].pop("drift_calibration.json"), "does not list drift_calibration"),
         (lambda m: m["files"].update({"../evil": "0" * 64}), r"'../evil': a plain file name"),
         (lambda m: m["files"].update({"/etc/passwd": "0" * 64}), "a plain file name"),
         (lambda m: m["files"].update({"..": "0" * 64}), "a plain file name"),

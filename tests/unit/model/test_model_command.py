@@ -84,7 +84,7 @@ def test_verify_takes_production_a_version_or_a_directory(
     }[named]
 
     assert main(["model", "verify", *arguments]) == 0
-    assert "3 files and 20 golden rows are as published" in capsys.readouterr().out
+    assert "4 files and 20 golden rows are as published" in capsys.readouterr().out
 
     damage(store, versions[1])
     assert main(["model", "verify", *arguments]) == 1
