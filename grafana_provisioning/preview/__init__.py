@@ -1,0 +1,1 @@
+"""Draws the dashboards without Grafana, from their JSON and a live Prometheus."""
