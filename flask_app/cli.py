@@ -16,6 +16,7 @@ COMMANDS = {
     "train": "compare candidates, choose one and write its bundle",
     "evaluate": "score a bundle on a dataset",
     "model": "list, verify, publish, promote and roll back bundles of a store",
+    "drift": "compare the latest predictions with the training data and publish metrics",
     "smoke": "ask a running server good and bad questions and check its answers",
     "settings": "print every setting with its default and meaning",
 }

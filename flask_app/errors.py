@@ -9,7 +9,9 @@
     ├── StoreError           a model store refuses an operation
     │   ├── VersionNotFound  it holds no such version
     │   └── VersionExists    it holds that version already: versions are immutable
-    └── TrainingError        training cannot give a model worth publishing
+    ├── TrainingError        training cannot give a model worth publishing
+    └── DriftError           the drift job cannot read what it compares or write what it found
+        └── AlreadyRunning   another run of it is at work
 
 A message names what is wrong, the value seen and the remedy; the command line prints it without a
 traceback and exits with status 1.
@@ -54,3 +56,11 @@ class VersionExists(StoreError):  # noqa: N818
 
 class TrainingError(ShillError):
     """Training cannot give a model worth publishing."""
+
+
+class DriftError(ShillError):
+    """The drift job cannot read what it compares or write what it found."""
+
+
+class AlreadyRunning(DriftError):  # noqa: N818
+    """Another run of the drift job is at work."""

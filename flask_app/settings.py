@@ -74,6 +74,29 @@ class Settings:
         "Threshold of the service's own log.",
         choices=("debug", "info", "warning", "error", "critical"),
     )
+    drift_window_rows: int = _setting(
+        10_000, "Most predictions that one drift run looks at, the latest.", minimum=1
+    )
+    drift_window_hours: float = _setting(
+        24.0, "Age beyond which it looks at none, hours.", minimum=0.01
+    )
+    drift_minimum_rows: int = _setting(
+        200, "With fewer usable predictions than this no drift is scored.", minimum=2
+    )
+    drift_sample_rows: int = _setting(
+        100_000, "Of more predictions than this, whole auctions are drawn.", minimum=100
+    )
+    drift_label_hours: float = _setting(
+        168.0, "Age beyond which a prediction's label is not looked at, hours.", minimum=0.01
+    )
+    drift_label_rows: int = _setting(
+        100_000, "Most labelled predictions that one run looks at, the latest.", minimum=1
+    )
+    drift_textfile_dir: Path = _setting(
+        Path("textfile"), "Directory of the drift job's metrics, for node exporter."
+    )
+    drift_reports_dir: Path = _setting(Path("reports"), "Directory of the drift job's reports.")
+    drift_reports_kept: int = _setting(48, "Reports that stay.", minimum=1)
     release: str = _setting("", "Name of the deployment; GET /ready tells it.")
 
     @classmethod

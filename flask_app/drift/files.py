@@ -1,0 +1,94 @@
+"""Files that a reader sees whole or not at all, and the lock under which they are written."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from flask_app.errors import AlreadyRunning, DriftError
+
+_DRAFT = ".draft-"
+"""How the names of unfinished files begin. They do not end in .prom: node exporter reads hidden
+files too."""
+
+
+def write(path: Path, content: bytes) -> None:
+    """Give `path` new content; raises `DriftError`, as for a full disk, and leaves it the old."""
+    with _drafting(path) as draft:
+        _write(draft, content)
+
+
+def write_directory(path: Path, files: Mapping[str, bytes]) -> None:
+    """Make the directory `path` with `files`; raises `DriftError` and leaves nothing."""
+    with _drafting(path) as draft:
+        draft.mkdir(mode=0o755)
+        for name, content in files.items():
+            _write(draft / name, content)
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold `directory`, which is made if need be; the kernel lets go of it when the process dies.
+
+    Raises:
+        AlreadyRunning: Another process holds it.
+        DriftError: It cannot be made or written.
+    """
+    with _telling(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = (directory / ".lock").open("a")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(
+                f"another run holds {directory / '.lock'}: wait until it is done"
+            ) from None
+        yield
+
+
+def sweep(directory: Path) -> None:
+    """Delete what killed runs have left unfinished; only for the holder of the lock."""
+    for draft in directory.glob(f"{_DRAFT}*"):
+        _delete(draft)
+
+
+@contextmanager
+def _drafting(path: Path) -> Iterator[Path]:
+    """Give a name to write to, which becomes `path` if all goes well."""
+    draft = path.with_name(f"{_DRAFT}{path.name}-{os.getpid()}")
+    with _telling(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield draft
+            draft.rename(path)
+        except BaseException:
+            _delete(draft)
+            raise
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        os.fchmod(file.fileno(), 0o644)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DriftError(
+            f"{path} cannot be written ({error}): make it writable, with space left"
+        ) from error

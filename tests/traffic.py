@@ -1,0 +1,73 @@
+"""Writes prediction and label logs as servers write them, of any time and content."""
+
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import msgspec
+
+from flask_app.drift.labels import LABELS
+from flask_app.prediction_log import LoggedLabel, LoggedPrediction, SegmentWriter
+from flask_app.record import FEATURES, Record
+
+NOW = 1_795_500_000.0
+"""A time to count from, Unix time in s."""
+VERSION = "tests-0123456789ab"
+
+_encoder = msgspec.json.Encoder()
+
+
+def prediction_id(made_at: float, number: int = 0) -> str:
+    """Make the id of a prediction made at `made_at`, Unix time in s."""
+    time_ms = f"{round(made_at * 1000):012x}"
+    return f"{time_ms[:8]}-{time_ms[8:]}-7000-8000-{number:012x}"
+
+
+def prediction(made_at: float, number: int = 0, **changes: Any) -> LoggedPrediction:
+    """Make a line of the prediction log; `changes` may name its fields and the record's."""
+    fields: dict[str, Any] = {
+        "prediction_id": prediction_id(made_at, number),
+        "at": datetime.fromtimestamp(made_at, UTC),
+        "model_version": VERSION,
+        "probability": 0.25,
+        "prediction": 0,
+        "threshold": 0.5,
+    }
+    record: dict[str, Any] = {"auction_id": "1", **dict.fromkeys(FEATURES, 0.5)}
+    for name, value in changes.items():
+        (record if name in record else fields)[name] = value
+    return LoggedPrediction(record=Record(**record), **fields)
+
+
+def label(identifier: str, is_shill: bool, at: float) -> LoggedLabel:
+    """Make a line of the label log, of a label that came at `at`, Unix time in s."""
+    time = datetime.fromtimestamp(at, UTC)
+    return LoggedLabel(prediction_id=identifier, is_shill=is_shill, labelled_at=time, at=time)
+
+
+def write(
+    directory: Path, lines: Iterable[LoggedPrediction | LoggedLabel], *, at: float = NOW
+) -> Path:
+    """Append `lines` as a process of its own, whose clock shows `at`; returns their segment."""
+    clock = mock.patch("flask_app.prediction_log.time", wraps=time)
+    with clock as shown:
+        shown.time.return_value, shown.time_ns.return_value = at, int(at * 1e9)
+        log = SegmentWriter(
+            directory,
+            segment_bytes=1 << 40,
+            segment_seconds=1e9,
+            retention_bytes=1 << 40,
+            retention_days=1e5,
+            fsync_seconds=3600,
+        )
+        assert log.append(b"".join(_encoder.encode(line) + b"\n" for line in lines))
+        log.close()
+    return max(directory.glob("dt=*/*.jsonl"), key=lambda path: path.stat().st_ctime_ns)
+
+
+def write_labels(log_dir: Path, labels: Iterable[LoggedLabel], *, at: float = NOW) -> Path:
+    """Append `labels` to the label log of the prediction log `log_dir`."""
+    return write(log_dir / LABELS, labels, at=at)

@@ -1,0 +1,48 @@
+"""The metrics of the job, as Prometheus reads them."""
+
+import re
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from flask_app.drift.findings import FINDINGS
+from flask_app.drift.textfile import RESULT_METRICS, RUN_METRICS, Sample, render
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_prometheus_reads_back_what_is_written() -> None:
+    samples = [
+        Sample("shill_data_drift_score", 0.1 + 0.2),
+        Sample("shill_drift_window_findings", 1, {"finding": 'a "quoted" \\ name\n'}),
+        Sample("shill_drift_window_findings", 0, {"finding": "torn_lines"}),
+        Sample("shill_drift_last_success_timestamp_seconds", 1795500000.123),
+    ]
+    families = list(text_string_to_metric_families(render(samples).decode()))
+    read = [
+        Sample(sample.name, sample.value, sample.labels)
+        for family in families
+        for sample in family.samples
+    ]
+    assert read == samples
+    assert {family.type for family in families} == {"gauge"}
+    assert families[0].documentation == RESULT_METRICS[samples[0].name]
+
+
+def test_what_is_undefined_is_absent() -> None:
+    samples = [
+        Sample("shill_data_drift_score", None),
+        Sample("shill_model_performance_score", None, {"metric": "precision"}),
+        Sample("shill_model_performance_score", 0.5, {"metric": "recall"}),
+    ]
+    text = render(samples).decode()
+    assert "shill_data_drift_score" not in text
+    assert "precision" not in text
+    assert 'shill_model_performance_score{metric="recall"} 0.5\n' in text
+
+
+def test_every_metric_is_documented_and_nothing_else() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    job = page.partition("## The drift job")[2].partition("\n## ")[0]
+    documented = re.findall(r"^\| `(\w+)`", job, flags=re.MULTILINE)
+    assert documented == [*RESULT_METRICS, *RUN_METRICS, *FINDINGS]
