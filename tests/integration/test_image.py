@@ -16,6 +16,7 @@ from flask_app.model.store import DirectoryStore
 from tests.bundles import make_bundle
 
 ROOT = Path(__file__).parents[2]
+BUILD = [ROOT / "molecule/shared/image", "flask_app/serving/Dockerfile", "shill/model-server"]
 BOUNDS = [
     "--read-only",
     "--tmpfs=/tmp:mode=1777",
@@ -41,9 +42,7 @@ def image() -> str:
         or subprocess.run(["docker", "version"], capture_output=True, check=False).returncode
     ):
         pytest.skip("no Docker engine answers: `make up` provides one")
-    return subprocess.run(
-        [ROOT / "molecule/model_server/image"], stdout=subprocess.PIPE, text=True, check=True
-    ).stdout.strip()
+    return subprocess.run(BUILD, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +127,7 @@ def test_it_runs_as_nobody_in_particular(image: str) -> None:
 def test_the_same_tree_is_built_once(image: str) -> None:
     before = docker("inspect", "--format={{.Id}} {{.Created}}", image)
     again = subprocess.run(
-        [ROOT / "molecule/model_server/image"],
+        BUILD,
         stdout=subprocess.PIPE,
         text=True,
         check=True,

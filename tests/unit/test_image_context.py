@@ -1,5 +1,6 @@
 """What an image is built from decides its tag, and nothing else does."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,20 +11,26 @@ import pytest
 
 from flask_app.image_context import ROOT, context_files, image_tag, write_tar
 
+SERVER = "flask_app/serving/Dockerfile"
+DOCKERFILES = sorted(
+    path.relative_to(ROOT).as_posix() for path in ROOT.glob("flask_app/*/Dockerfile")
+)
+
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of what the image's context is taken from."""
+    """A copy of what the images' contexts are taken from."""
     copy = tmp_path / "checkout"
-    for name in [".dockerignore", *context_files()]:
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, copy / name)
+    for dockerfile in DOCKERFILES:
+        for name in [f"{dockerfile}.dockerignore", *context_files(dockerfile)]:
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, copy / name)
     return copy
 
 
-def test_the_context_is_serving_code_without_training_tests_or_caches() -> None:
-    files = context_files()
-    assert {"flask_app/Dockerfile", "flask_app/cli.py", "requirements/serve.txt"} <= set(files)
+def test_the_server_s_context_is_serving_code_without_training_tests_or_caches() -> None:
+    files = context_files(SERVER)
+    assert {SERVER, "flask_app/cli.py", "requirements/serve.txt"} <= set(files)
     unwanted = ("flask_app/data/", "flask_app/training/", "tests/", ".git", "requirements.txt")
     assert not [name for name in files if name.startswith(unwanted) or "__pycache__" in name]
     assert [n for n in files if n.startswith("flask_app/commands/")] == [
@@ -33,47 +40,71 @@ def test_the_context_is_serving_code_without_training_tests_or_caches() -> None:
     ]
 
 
-def test_the_context_alone_can_be_imported_as_the_server(tmp_path: Path) -> None:
-    write_tar(tmp_path / "context.tar")
+@pytest.mark.parametrize(
+    ("dockerfile", "modules"),
+    [(SERVER, "flask_app.serving.asgi, flask_app.commands.model")],
+)
+def test_a_context_alone_can_be_imported(tmp_path: Path, dockerfile: str, modules: str) -> None:
+    write_tar(dockerfile, tmp_path / "context.tar")
     with tarfile.open(tmp_path / "context.tar") as tar:
         tar.extractall(tmp_path, filter="data")
-    imports = "import flask_app.serving.asgi, flask_app.commands.model"
-    subprocess.run([sys.executable, "-c", imports], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-c", f"import {modules}"], cwd=tmp_path, check=True)
 
 
-def test_an_unchanged_tree_keeps_its_tag_wherever_it_lies(checkout: Path) -> None:
-    assert image_tag(checkout) == image_tag()
+def test_all_images_are_built_on_one_base() -> None:
+    pinned = re.compile("^ARG BASE_IMAGE=.*@sha256:[0-9a-f]{64}$", re.MULTILINE)
+    found = [pinned.findall((ROOT / name).read_text()) for name in DOCKERFILES]
+    assert [len(lines) for lines in found] == [1] * len(DOCKERFILES)
+    assert len({lines[0] for lines in found}) == 1
 
 
-@pytest.mark.parametrize("name", ["flask_app/Dockerfile", "requirements/serve.txt"])
+def test_an_unchanged_tree_keeps_its_tags_wherever_it_lies(checkout: Path) -> None:
+    for dockerfile in DOCKERFILES:
+        assert image_tag(dockerfile, checkout) == image_tag(dockerfile)
+
+
+@pytest.mark.parametrize("name", [SERVER, "requirements/serve.txt"])
 def test_a_changed_file_changes_the_tag(checkout: Path, name: str) -> None:
-    before = image_tag(checkout)
+    before = image_tag(SERVER, checkout)
     (checkout / name).write_text("changed")
-    assert image_tag(checkout) != before
+    assert image_tag(SERVER, checkout) != before
 
 
 def test_a_renamed_file_changes_the_tag(checkout: Path) -> None:
-    before = image_tag(checkout)
+    before = image_tag(SERVER, checkout)
     (checkout / "flask_app/cli.py").rename(checkout / "flask_app/cli2.py")
-    assert image_tag(checkout) != before
+    assert image_tag(SERVER, checkout) != before
 
 
 def test_another_base_image_changes_the_tag() -> None:
-    assert image_tag(base_image="debian:bookworm-slim") != image_tag()
+    assert image_tag(SERVER, base_image="debian:bookworm-slim") != image_tag(SERVER)
 
 
 @pytest.mark.parametrize(
     "name",
-    ["extra-ca.pem", "docs/new.md", "flask_app/training/x.py", "flask_app/__pycache__/x.pyc"],
+    [
+        "extra-ca.pem",
+        "docs/new.md",
+        "flask_app/training/x.py",
+        "flask_app/drift/x.py",
+        "flask_app/__pycache__/x.pyc",
+    ],
 )
 def test_what_the_image_does_not_contain_leaves_its_tag_alone(checkout: Path, name: str) -> None:
-    before = image_tag(checkout)
+    before = image_tag(SERVER, checkout)
     (checkout / name).parent.mkdir(parents=True, exist_ok=True)
     (checkout / name).write_text("anything")
-    assert image_tag(checkout) == before
+    assert image_tag(SERVER, checkout) == before
 
 
 def test_the_written_context_is_the_same_to_the_byte_each_time(tmp_path: Path) -> None:
-    write_tar(tmp_path / "one.tar")
-    write_tar(tmp_path / "two.tar")
+    write_tar(SERVER, tmp_path / "one.tar")
+    write_tar(SERVER, tmp_path / "two.tar")
     assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
+
+
+def test_a_context_can_be_piped_into_a_build(tmp_path: Path) -> None:
+    write_tar(SERVER, tmp_path / "context.tar")
+    script = [sys.executable, "flask_app/image_context.py", SERVER, "--tar=/dev/stdout"]
+    piped = subprocess.run(script, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+    assert piped == (tmp_path / "context.tar").read_bytes()

@@ -25,6 +25,7 @@ State = Callable[[], tuple[str, ...]]
 
 ROOT = Path(__file__).resolve().parents[3]
 BUNDLES = ROOT / ".cache" / "molecule" / "bundles"
+DOCKERFILE = "flask_app/serving/Dockerfile"
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,8 @@ def load(host: Host, row: Row) -> Iterator[dict[str, Any]]:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of what the image is built from."""
-    for name in [".dockerignore", "flask_app/image_context.py", *context_files()]:
+    beside = [f"{DOCKERFILE}.dockerignore", "flask_app/image_context.py"]
+    for name in [*beside, *context_files(DOCKERFILE)]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
@@ -143,7 +145,7 @@ def test_a_broken_release_never_gets_to_clients(
 
     with load(host, golden_rows[0]) as clients:
         done = deploy(
-            model_server_checkout=str(checkout),
+            container_image_checkout=str(checkout),
             model_server_ready_seconds=10,
         )
 
@@ -230,11 +232,11 @@ def test_an_image_is_pulled_with_credentials_that_nobody_gets_to_see(
     host.check_output(f"docker logout 127.0.0.1:5000 && docker rmi {pulled}")
 
     done = deploy(
-        model_server_image_source="pull",
+        container_image_source="pull",
         model_server_image_name=name,
-        model_server_registry="127.0.0.1:5000",
-        model_server_registry_username="puller",
-        model_server_registry_password="s3cret-word",  # noqa: S106
+        container_image_registry="127.0.0.1:5000",
+        container_image_registry_username="puller",
+        container_image_registry_password="s3cret-word",  # noqa: S106
         model_server_settings={"workers": 1},
     )
 
