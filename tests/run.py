@@ -1,8 +1,9 @@
 """Run every test stage and close with one summary: `python tests/run.py [STAGE ...]`.
 
 Two lanes run side by side, because one computes and the other mostly waits for hosts: `desk`
-(lint, unit, integration) and `hosts` (Molecule). A stage's output goes to .cache/test/STAGE.log
-and is shown when it fails. Whatever was not exercised is listed by name at the very end.
+(lint, unit, integration, terraform) and `hosts` (Molecule). A stage's output goes to
+.cache/test/STAGE.log and is shown when it fails. Whatever was not exercised is listed by name at
+the very end.
 """
 
 import os
@@ -103,6 +104,7 @@ def stages() -> dict[str, list[Stage]]:
                 prepare_other_environment,
             ),
             pytest_stage("integration", "tests/integration"),
+            pytest_stage("terraform", "tests/terraform"),
         ],
         "hosts": [
             Stage("bundle", ["make", "bundle"]),

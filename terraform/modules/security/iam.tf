@@ -1,0 +1,109 @@
+# What a host may do. Statements name what they are about; `*` stands only where AWS knows no ARN.
+
+locals {
+  bucket = "arn:${var.partition}:s3:::${var.bucket}"
+
+  # A host reads models and never writes them: who takes over a host must not choose what all others
+  # serve. It adds to the rest and deletes nothing; the bucket's lifecycle does.
+  read_prefixes  = ["models"]
+  write_prefixes = ["predictions", "labels", "reports", "backups"]
+
+  statements = concat(
+    [
+      {
+        Sid      = "ReadObjects"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = [for prefix in concat(local.read_prefixes, local.write_prefixes) : "${local.bucket}/${prefix}/*"]
+      },
+      {
+        Sid      = "AddObjects"
+        Effect   = "Allow"
+        Action   = ["s3:PutObject", "s3:AbortMultipartUpload"]
+        Resource = [for prefix in local.write_prefixes : "${local.bucket}/${prefix}/*"]
+      },
+      {
+        Sid       = "ListObjects"
+        Effect    = "Allow"
+        Action    = "s3:ListBucket"
+        Resource  = local.bucket
+        Condition = { StringLike = { "s3:prefix" = [for prefix in concat(local.read_prefixes, local.write_prefixes) : "${prefix}/*"] } }
+      },
+      {
+        # Terraform creates the groups, with their retention.
+        Sid      = "WriteLogs"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
+        Resource = "arn:${var.partition}:logs:${var.aws_region}:${var.account_id}:log-group:${var.log_groups}/*"
+      },
+      {
+        # Metrics have no ARN.
+        Sid       = "WriteMetrics"
+        Effect    = "Allow"
+        Action    = "cloudwatch:PutMetricData"
+        Resource  = "*"
+        Condition = { StringEquals = { "cloudwatch:namespace" = var.metrics_namespace } }
+      },
+      {
+        Sid      = "PublishAlerts"
+        Effect   = "Allow"
+        Action   = "sns:Publish"
+        Resource = var.topic_arn
+      },
+      {
+        Sid      = "ReadParameters"
+        Effect   = "Allow"
+        Action   = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"]
+        Resource = "arn:${var.partition}:ssm:${var.aws_region}:${var.account_id}:parameter${var.parameters}/*"
+      },
+      {
+        Sid      = "RegisterForSessions"
+        Effect   = "Allow"
+        Action   = "ssm:UpdateInstanceInformation"
+        Resource = "arn:${var.partition}:ec2:${var.aws_region}:${var.account_id}:instance/*"
+      },
+      {
+        # Channels have no ARN.
+        Sid    = "HoldSessions"
+        Effect = "Allow"
+        Action = [
+          "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
+          "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
+        ]
+        Resource = "*"
+      },
+    ],
+    var.kms_key_arn == null ? [] : [
+      {
+        Sid      = "EncryptObjects"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource = var.kms_key_arn
+      },
+    ],
+  )
+}
+
+resource "aws_iam_role" "host" {
+  name        = "${var.name}-host"
+  description = "What hosts of ${var.name} may do"
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "ec2.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "host" {
+  name   = "host"
+  role   = aws_iam_role.host.id
+  policy = jsonencode({ Version = "2012-10-17", Statement = local.statements })
+}
+
+resource "aws_iam_instance_profile" "host" {
+  name = "${var.name}-host"
+  role = aws_iam_role.host.name
+}

@@ -1,0 +1,100 @@
+# What an empty terraform.tfvars gives, and what the commands in the outputs say.
+
+mock_provider "aws" {
+  source          = "./tests/mocks"
+  override_during = plan
+}
+
+run "names_come_from_project_environment_and_account" {
+  command = plan
+
+  assert {
+    condition     = output.log_group_prefix == "/shill/production" && output.metrics_namespace == "shill/production"
+    error_message = "logs and metrics are not under project and environment"
+  }
+  assert {
+    condition     = can(regex("^s3://.+/models$", output.model_store))
+    error_message = "the model store is not in the bucket: ${output.model_store}"
+  }
+}
+
+run "commands_name_instance_and_region" {
+  command = plan
+
+  variables {
+    aws_region = "us-east-1"
+    hosts      = { "1" = {}, "2" = { zone = 1, roles = ["model_servers"] } }
+  }
+
+  assert {
+    condition     = output.ssm_commands["2"] == "aws ssm start-session --target i-0123456789abcdef0 --region us-east-1"
+    error_message = output.ssm_commands["2"]
+  }
+  assert {
+    condition     = strcontains(output.tunnel_commands["2"], "open-tunnel --instance-id %h --region us-east-1' admin@i-0123456789abcdef0")
+    error_message = output.tunnel_commands["2"]
+  }
+  assert {
+    condition     = output.ssh_commands["1"] == "ssh admin@203.0.113.10"
+    error_message = output.ssh_commands["1"]
+  }
+  assert {
+    condition     = strcontains(output.ansible_command, "TF_VAR_aws_region=us-east-1")
+    error_message = output.ansible_command
+  }
+}
+
+run "urls_follow_roles_and_ports" {
+  command = plan
+
+  variables {
+    hosts     = { "1" = {}, "2" = { roles = ["model_servers"] } }
+    web_ports = { api = 8080, grafana = 3000 }
+  }
+
+  assert {
+    condition     = output.api_urls == { "1" = "http://203.0.113.10:8080", "2" = "http://203.0.113.10:8080" }
+    error_message = jsonencode(output.api_urls)
+  }
+  assert {
+    condition     = output.grafana_urls == { "1" = "http://203.0.113.10:3000" }
+    error_message = jsonencode(output.grafana_urls)
+  }
+}
+
+run "private_hosts_are_known_by_their_private_addresses" {
+  command = plan
+
+  variables {
+    host_network = "private-nat"
+  }
+
+  assert {
+    condition     = output.ssh_commands["1"] == "ssh admin@10.20.0.10" && output.hosts["1"].public_ip == null
+    error_message = jsonencode(output.hosts)
+  }
+}
+
+run "the_bucket_is_for_hosts_and_whoever_applies" {
+  command = plan
+
+  assert {
+    condition = toset(one([for statement in jsondecode(output.bucket_policy).Statement : statement if statement.Sid == "OnlyThese"]).Condition.ArnNotEquals["aws:PrincipalArn"]) == toset([
+      "arn:aws:iam::123456789012:role/mocked", "arn:aws:iam::123456789012:role/deployer",
+    ])
+    error_message = output.bucket_policy
+  }
+}
+
+run "named_principals_replace_whoever_applies" {
+  command = plan
+
+  variables {
+    bucket_principal_arns = ["arn:aws:iam::123456789012:role/ci"]
+  }
+
+  assert {
+    condition     = strcontains(output.bucket_policy, "role/ci") && !strcontains(output.bucket_policy, "role/deployer")
+    error_message = output.bucket_policy
+  }
+}
