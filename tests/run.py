@@ -10,10 +10,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -89,6 +90,32 @@ def prepare_other_environment() -> str | None:
     return None
 
 
+def prepare_prometheus() -> str | None:
+    """Unpack Debian's Prometheus and Alertmanager for their checkers; nothing is started."""
+    unpacked = ROOT / ".cache" / "prometheus"
+    if (unpacked / "usr/bin/promtool").exists() and (unpacked / "usr/bin/amtool").exists():
+        return None
+    if shutil.which("promtool") and shutil.which("amtool"):
+        return None
+    if not shutil.which("apt-get"):
+        return (
+            "no promtool and amtool on this machine: install Prometheus and Alertmanager to run it"
+        )
+    packages = ["prometheus", "prometheus-alertmanager"]
+    with tempfile.TemporaryDirectory() as downloads:
+        # As root the lists may be brought up to date; apt verifies what it downloads either way.
+        update = [] if os.geteuid() else [["apt-get", "update", "--quiet=2"]]
+        for command in [*update, ["apt-get", "download", "--quiet=2", *packages]]:
+            done = subprocess.run(
+                command, cwd=downloads, capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                return f"{' '.join(command)} failed: {' '.join(done.stderr.split())}"
+        for package in Path(downloads).glob("*.deb"):
+            subprocess.run(["dpkg-deb", "--extract", package, unpacked], check=True)
+    return None
+
+
 def stages() -> dict[str, list[Stage]]:
     """The lanes, each a sequence of stages."""
     scenarios = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
@@ -103,6 +130,7 @@ def stages() -> dict[str, list[Stage]]:
                 pytest_stage(f"unit-{OTHER_PYTHON}", *unit, python=str(other_python)).command,
                 prepare_other_environment,
             ),
+            replace(pytest_stage("prometheus", "tests/prometheus"), prepare=prepare_prometheus),
             pytest_stage("integration", "tests/integration"),
             pytest_stage("terraform", "tests/terraform"),
         ],

@@ -1,0 +1,58 @@
+"""The programs that check rules and configurations, and Alertmanager's configuration, rendered."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TOOLS = ROOT / ".cache/prometheus/usr/bin"
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def tool() -> Callable[[str], str]:
+    """The path of a program of Debian's packages; tests/run.py unpacks them."""
+
+    def find(name: str) -> str:
+        found = shutil.which(name, path=f"{TOOLS}{os.pathsep}{os.environ['PATH']}")
+        if found is None:
+            pytest.skip(f"{name} is missing: python tests/run.py prometheus")
+        return found
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def render(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a function that renders Alertmanager's configuration as the role does."""
+
+    def run(**options: object) -> Path:
+        path = tmp_path_factory.mktemp("alertmanager") / "alertmanager.yml"
+        role = ROOT / "roles/prometheus"
+        options["ansible_python_interpreter"] = sys.executable
+        subprocess.run(
+            [
+                *[
+                    Path(sys.executable).with_name("ansible"),
+                    "localhost",
+                    "--inventory=localhost,",
+                    "--connection=local",
+                ],
+                *["--module-name=ansible.builtin.template"],
+                f"--args=src={role}/templates/alertmanager.yml.j2 dest={path}",
+                *[f"--extra-vars=@{role}/{file}/main.yml" for file in ("defaults", "vars")],
+                f"--extra-vars={json.dumps(options)}",
+            ],
+            check=True,
+            capture_output=True,
+            env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible/ansible.cfg")},
+        )
+        return path
+
+    return run
