@@ -7,17 +7,17 @@ market. So three things may be unlucky, and all three count: the reference, the 
 and the window.
 
 A feature's spread is a high quantile of its distance over the resamples. One factor for all the
-spreads of a window size is chosen such that the share of resamples in which any feature exceeds
-factor x spread is the false-alarm rate: the features' dependence is in it, and nothing is assumed.
+spreads of a window size makes the share of resamples in which any feature exceeds factor x spread
+the false-alarm rate. So the features' dependence is in it, and nothing is assumed of distributions.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
 
 from flask_app.drift.distance import limits, scale
 from flask_app.errors import BundleError
@@ -26,13 +26,14 @@ from flask_app.record import FEATURES
 FALSE_ALARM_RATE = 0.01
 """Of a run: that any of its features alarms though nothing has drifted."""
 
-WINDOW_ROWS = (200, 500, 1_000, 2_000, 5_000, 10_000, 100_000)
-RESAMPLES = 4_000
+WINDOW_ROWS = (200, 500, 2_000, 10_000, 100_000)
+RESAMPLES = 6_000
 
 SMALLEST_THRESHOLD = 0.01
 """For features that never vary in the reference."""
 
-_SPREAD_QUANTILE = 0.95
+# Higher favours features of light tails, lower those of heavy ones; the rate is the same.
+_USUAL = 0.85
 _BATCH = 128
 _DIGITS = 5
 
@@ -112,23 +113,16 @@ def calibrate(
         features: Names of the columns.
         resamples: More of them make the thresholds steadier, not lower or higher.
     """
-    random = np.random.default_rng(seed)
-    clipped = np.clip(reference, *limits(reference))
     names, auction = np.unique(auctions, return_inverse=True)
-    distances = _resample(
-        clipped,
-        auction,
-        scale(clipped),
-        window_rows=WINDOW_ROWS,
-        resamples=resamples,
-        random=random,
-    )
-    spreads = np.quantile(distances, _SPREAD_QUANTILE, axis=1)
-    spreads = np.maximum(spreads, SMALLEST_THRESHOLD / 2)
-    ratios = (distances / spreads[:, np.newaxis]).max(axis=2)
-    factors = np.quantile(ratios, 1 - FALSE_ALARM_RATE, axis=1)
+    rows = np.clip(reference, *limits(reference))
+    distances = _play_often(rows, auction, resamples, np.random.default_rng(seed))
+    usual, rare = np.quantile(distances, [_USUAL, 1 - FALSE_ALARM_RATE], axis=1)
+    # At least half of the rare distance, lest a feature that hardly ever varies decide the factor.
+    spreads = np.maximum(np.maximum(usual, rare / 2), np.finfo(float).tiny)
+    excess = (distances / spreads[:, np.newaxis]).max(axis=2)
+    factors = np.quantile(excess, 1 - FALSE_ALARM_RATE, axis=1)
     thresholds = np.maximum(factors[:, np.newaxis] * spreads, SMALLEST_THRESHOLD)
-    # Larger windows have lower thresholds but for the resamples' noise.
+    # Larger windows have lower thresholds, but for the noise of resampling.
     thresholds = np.maximum.accumulate(thresholds[::-1])[::-1].round(_DIGITS)
     return DriftCalibration(
         false_alarm_rate=FALSE_ALARM_RATE,
@@ -144,34 +138,28 @@ def calibrate(
     )
 
 
-def _resample(
+def _play_often(
     rows: NDArray[np.floating[Any]],
     auction: NDArray[np.intp],
-    scales: NDArray[np.float64],
-    *,
-    window_rows: Sequence[int],
     resamples: int,
     random: np.random.Generator,
 ) -> NDArray[np.float64]:
     """Return distances without drift, (window sizes, resamples, features)."""
     sizes = np.bincount(auction)
     supports = [
-        _Support.of(column, auction, unit) for column, unit in zip(rows.T, scales, strict=True)
+        _Support(column, auction, unit) for column, unit in zip(rows.T, scale(rows), strict=True)
     ]
-    windows = [max(1, round(rows / sizes.mean())) for rows in window_rows]
-    distances = np.empty((len(windows), resamples, len(supports)))
+    distances = np.empty((len(WINDOW_ROWS), resamples, len(supports)))
     for start in range(0, resamples, _BATCH):
-        batch = slice(start, min(start + _BATCH, resamples))
-        drawn = np.stack(
-            [_play(sizes, windows, random) for _ in range(batch.start, batch.stop)], axis=-1
-        )
-        for number, weights in enumerate(drawn):
+        batch = range(start, min(start + _BATCH, resamples))
+        plays = np.stack([_play(sizes, random) for _ in batch], axis=-1)
+        for number, weights in enumerate(plays):
             for feature, support in enumerate(supports):
                 distances[number, batch, feature] = support.distances(weights)
     return distances
 
 
-def _play(sizes: NDArray[np.intp], windows: Sequence[int], random: np.random.Generator) -> Weights:
+def _play(sizes: NDArray[np.intp], random: np.random.Generator) -> Weights:
     """Play the world without drift once.
 
     Returns:
@@ -181,41 +169,33 @@ def _play(sizes: NDArray[np.intp], windows: Sequence[int], random: np.random.Gen
     count = len(sizes)
     reference = np.bincount(random.integers(count, size=count), minlength=count)
     market = random.integers(count, size=count)
-    differences = np.empty((len(windows), count), dtype=np.float32)
-    for difference, auctions in zip(differences, windows, strict=True):
-        window = np.bincount(market[random.integers(count, size=auctions)], minlength=count)
-        difference[:] = window / (window @ sizes) - reference / (reference @ sizes)
-    return differences
+    weights = np.empty((len(WINDOW_ROWS), count), dtype=np.float32)
+    for number, rows in enumerate(WINDOW_ROWS):
+        drawn = random.choice(market, max(1, round(rows / sizes.mean())))
+        window = np.bincount(drawn, minlength=count)
+        weights[number] = window / (window @ sizes) - reference / (reference @ sizes)
+    return weights
 
 
-@dataclass(frozen=True)
 class _Support:
-    """One feature of the reference, sorted.
+    """The distinct values of one feature of the reference, and how often each auction has them."""
 
-    Attributes:
-        auction: Of each row.
-        starts: Where each distinct value begins.
-        gaps: From each distinct value to the next, in units of distance.
-    """
-
-    auction: NDArray[np.intp]
-    starts: NDArray[np.intp]
-    gaps: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, column: NDArray[np.floating[Any]], auction: NDArray[np.intp], unit: float) -> Self:
-        """Sort `column`."""
-        order = np.argsort(column, kind="stable")
-        values, starts = np.unique(column[order], return_index=True)
-        return cls(auction[order], starts, (np.diff(values) / unit).astype(np.float32))
+    def __init__(
+        self, column: NDArray[np.floating[Any]], auction: NDArray[np.intp], unit: float
+    ) -> None:
+        values, place = np.unique(column, return_inverse=True)
+        self._gaps = (np.diff(values) / unit).astype(np.float32)
+        self._counts = coo_array((np.ones(len(column), np.float32), (place, auction))).tocsr()
 
     def distances(self, weights: Weights) -> NDArray[np.float32]:
         """Return the Wasserstein-1 distances, (resamples,), of `weights`, (auctions, resamples).
 
-        It is the area between two distribution functions, here the integral of the absolute value
-        of their difference.
+        It is the area between two distribution functions: what they differ by at each value, times
+        the gap to the next.
         """
-        differences = np.add.reduceat(weights[self.auction], self.starts, axis=0)[:-1]
-        np.cumsum(differences, axis=0, out=differences)
+        # Summing up along rows takes a third of the time that it takes along columns.
+        differences = np.ascontiguousarray((self._counts @ weights)[:-1].T)
+        np.cumsum(differences, axis=1, out=differences)
         np.abs(differences, out=differences)
-        return self.gaps @ differences
+        distances: NDArray[np.float32] = differences @ self._gaps
+        return distances

@@ -19,13 +19,14 @@ def limits(reference: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the lowest and the highest value that counts, feature by feature.
 
     Clip reference and window to them, `np.clip(rows, *limits(reference))`, before their distance is
-    taken. They are the range of the middle 99.8 % of the reference, extended by its own width on
-    both sides, so that one absurd value moves a mean no further than a merely extreme one, be it in
-    the window or in the reference, where it would inflate the standard deviation.
+    taken. They are the range of the middle 99.8 % of the reference, extended on both sides by its
+    standard deviation. So one absurd value counts little more than an extreme one, be it in the
+    window or in the reference, where it would inflate the standard deviation; and a window that as
+    a whole lies beyond the range still has a distance of about 1 at least.
     """
     lowest, highest = np.quantile(reference, [_TAIL, 1 - _TAIL], axis=0)
-    width = np.maximum(highest - lowest, SMALLEST_SCALE)
-    return lowest - width, highest + width
+    margin = scale(np.clip(reference, lowest, highest))
+    return lowest - margin, highest + margin
 
 
 def scale(reference: Rows) -> NDArray[np.float64]:

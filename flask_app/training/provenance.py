@@ -22,6 +22,7 @@ _LIBRARIES = (
     "pandas",
     "pyarrow",
     "scikit-learn",
+    "scipy",
     "skl2onnx",
 )
 

@@ -52,6 +52,19 @@ def test_a_constant_feature_has_a_threshold(calibration: DriftCalibration) -> No
     assert calibration.threshold("constant", 1000) == SMALLEST_THRESHOLD
 
 
+def test_a_feature_that_hardly_ever_varies_hardly_raises_the_others_thresholds(
+    calibration: DriftCalibration,
+) -> None:
+    rows, auctions = market(400, 0)
+    rows[:, 2] = auctions == "7"
+
+    with_rare = calibrate(rows, auctions, seed=0, features=FEATURES, resamples=1000)
+
+    for name in ("level", "price"):
+        ratio = with_rare.threshold(name, 200) / calibration.threshold(name, 200)
+        assert 0.9 < ratio < 1.3
+
+
 def test_larger_windows_never_have_larger_thresholds(calibration: DriftCalibration) -> None:
     sizes = np.unique(np.geomspace(10, 2e6, 300).astype(int))
 
