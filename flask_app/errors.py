@@ -9,6 +9,7 @@
     ├── StoreError           a model store refuses an operation
     │   ├── VersionNotFound  it holds no such version
     │   └── VersionExists    it holds that version already: versions are immutable
+    ├── S3Error              S3 does not answer, or refuses
     ├── TrainingError        training cannot give a model worth publishing
     └── DriftError           the drift job cannot read what it compares or write what it found
         └── AlreadyRunning   another run of it is at work
@@ -52,6 +53,10 @@ class VersionNotFound(StoreError):  # noqa: N818 - says what happened, as KeyErr
 
 class VersionExists(StoreError):  # noqa: N818
     """The store holds that version already: versions are immutable."""
+
+
+class S3Error(ShillError):
+    """S3 does not answer, or refuses."""
 
 
 class TrainingError(ShillError):

@@ -37,10 +37,15 @@ class Settings:
 
     dataset: str = _setting("", "UCI 562 as CSV; empty: download it, or simulate auctions.")
     cache_dir: Path = _setting(Path(".cache"), "Directory of the downloaded dataset.")
-    model_store: Path = _setting(Path("models"), "Directory of the model store.")
-    reload_seconds: float = _setting(
-        2.0, "How often a worker looks for a newly promoted model, s.", minimum=0.05
+    model_store: str = _setting("models", "The model store: a directory, or s3://BUCKET/PREFIX.")
+    model_cache: Path = _setting(
+        Path(".cache/models"),
+        "Directory that keeps what was last served from a store in S3; it is itself a store.",
     )
+    reload_seconds: float = _setting(
+        2.0, "How often a worker looks for a newly promoted model in a directory, s.", minimum=0.05
+    )
+    s3_reload_seconds: float = _setting(30.0, "How often it looks in S3, s.", minimum=1)
     workers: int = _setting(2, "Gunicorn worker processes.", minimum=1)
     bind: str = _setting("127.0.0.1:8000", "Address and port the API listens on.")
     max_body_bytes: int = _setting(8 * 2**20, "Largest request body, bytes.", minimum=1024)
@@ -98,6 +103,16 @@ class Settings:
     drift_reports_dir: Path = _setting(Path("reports"), "Directory of the drift job's reports.")
     drift_reports_kept: int = _setting(48, "Reports that stay.", minimum=1)
     release: str = _setting("", "Name of the deployment; GET /ready tells it.")
+
+    @property
+    def model_store_is_remote(self) -> bool:
+        """Whether the model store is in S3."""
+        return self.model_store.startswith("s3://")
+
+    @property
+    def look_seconds(self) -> float:
+        """How often to look for a newly promoted model, s."""
+        return self.s3_reload_seconds if self.model_store_is_remote else self.reload_seconds
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:

@@ -14,7 +14,7 @@ from flask_app.data import source
 from flask_app.data.dataset import read_csv
 from flask_app.data.distances import distance_table
 from flask_app.model.bundle import REFERENCE
-from flask_app.model.store import DirectoryStore
+from flask_app.model.store import open_store
 from flask_app.record import FEATURES
 from flask_app.settings import Settings
 from flask_app.training.metrics import measure
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Load the bundle, score the data, print the metrics; returns 0."""
     settings = Settings.from_environment()
     dataset = read_csv(arguments.data) if arguments.data else source.load(settings)
-    store = DirectoryStore(settings.model_store)
+    store = open_store(settings)
     predictor = load(store, arguments.model)
 
     labels = dataset.frame["is_shill"].to_numpy(np.int8)

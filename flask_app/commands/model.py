@@ -10,9 +10,8 @@ from typing import Any
 
 from flask_app.commands.table import table
 from flask_app.errors import BundleError, StoreError
-from flask_app.model.bundle import Bundle
 from flask_app.model.predictor import Predictor, load_version
-from flask_app.model.store import DirectoryStore, ModelStore, Pointer
+from flask_app.model.store import ModelStore, Pointer, open_store
 from flask_app.settings import Settings
 
 BUNDLE: Any = {
@@ -53,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run one action; returns 1 if `list` finds a damaged version, else 0."""
-    store = DirectoryStore(Settings.from_environment().model_store)
+    store = open_store(Settings.from_environment())
     match arguments.action:
         case "list":
             return _list(store)
@@ -107,7 +106,7 @@ def _list(store: ModelStore) -> int:
     rows, damaged = [], []
     for version in store.versions():
         try:
-            manifest = Bundle.open(store.fetch(version)).manifest
+            manifest = store.manifest(version)
         except BundleError as error:
             damaged.append(f"{version} is damaged: {error}")
             continue

@@ -13,7 +13,7 @@ from flask_app.commands.table import table
 from flask_app.errors import ShillError
 from flask_app.model.bundle import Bundle, Manifest
 from flask_app.model.predictor import GOLDEN_TOLERANCE
-from flask_app.model.store import DirectoryStore
+from flask_app.model.store import open_store
 from flask_app.settings import Settings
 
 TIMEOUT_SECONDS = 10.0
@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each check; returns 1 if one of them failed."""
-    store = DirectoryStore(Settings.from_environment().model_store)
+    store = open_store(Settings.from_environment())
     manifest = Bundle.open(find(store, arguments.bundle)).manifest
     checks = [
         *_answers(manifest, _client(arguments.url)),

@@ -16,7 +16,7 @@ from flask_app.commands.table import METRICS, table
 from flask_app.data import source
 from flask_app.data.dataset import Dataset
 from flask_app.model.predictor import load_version
-from flask_app.model.store import DirectoryStore, ModelStore
+from flask_app.model.store import ModelStore, open_store
 from flask_app.settings import Settings
 from flask_app.training.provenance import find_trained, provenance
 
@@ -37,14 +37,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train, publish and, if asked to, promote; returns 0."""
     settings = Settings.from_environment()
-    store = DirectoryStore(settings.model_store)
+    store = open_store(settings)
     dataset = source.load(settings)
     version = find_trained(store, provenance(dataset, arguments.seed))
     if version:
         print(f"{version} is there already: same data, seed, code and libraries")
     else:
         version = _train(dataset, arguments.seed, store)
-        print(f"{version} is published in {store.path}")
+        print(f"{version} is published in {store}")
     if arguments.promote:
         load_version(store, version)
         print(f"{store.promote(version).version} is in production")

@@ -23,7 +23,7 @@ from flask_app.drift.textfile import RESULTS, RUN, Sample, render
 from flask_app.drift.window import Rows, read_window
 from flask_app.errors import SettingError, StoreError
 from flask_app.model.bundle import DRIFT_CALIBRATION, REFERENCE, Bundle, Manifest
-from flask_app.model.store import DirectoryStore
+from flask_app.model.store import ModelStore, open_store
 from flask_app.record import FEATURES
 from flask_app.settings import Settings
 
@@ -70,7 +70,7 @@ def run(settings: Settings, now: float) -> Summary:
         files.sweep(settings.drift_reports_dir)
         files.sweep(settings.drift_textfile_dir)
         reports = Reports(settings.drift_reports_dir)
-        model = _in_production(DirectoryStore(settings.model_store))
+        model = _in_production(open_store(settings))
         summary, page = _look(settings, now, model, reports)
         reports.add(summary, page, settings.drift_reports_kept)
         files.write(settings.drift_textfile_dir / RESULTS, render(samples(summary)))
@@ -89,10 +89,10 @@ def record(settings: Settings, code: Exit, now: float, seconds: float) -> None:
     files.write(settings.drift_textfile_dir / RUN, content)
 
 
-def _in_production(store: DirectoryStore) -> Model:
+def _in_production(store: ModelStore) -> Model:
     pointer = store.production()
     if pointer is None:
-        raise StoreError(f"{store.path}: no version is in production: promote one")
+        raise StoreError(f"{store}: no version is in production: promote one")
     directory = store.fetch(pointer.version)
     bundle = Bundle.open(directory, manifest_sha256=pointer.manifest_sha256)
     reference = pa.BufferReader(bundle.read(REFERENCE))

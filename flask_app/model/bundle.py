@@ -160,11 +160,16 @@ class Bundle:
         """
         path = directory / MANIFEST
         content = _read(path, sha256=manifest_sha256)
-        return cls(directory, _parse(path, content), content)
+        return cls(directory, parse_manifest(path, content), content)
 
     def read(self, name: str) -> bytes:
         """Return the content of the listed file `name`, which has the sha256 it is listed with."""
         return _read(self.directory / name, sha256=self.manifest.files[name])
+
+    def contents(self) -> dict[str, bytes]:
+        """Read and check every file; the manifest is the last."""
+        files = {name: self.read(name) for name in self.manifest.files}
+        return {**files, MANIFEST: self.manifest_content}
 
     def verify(self) -> None:
         """Read every file; raises `BundleError` for the first that is missing or altered."""
@@ -191,7 +196,7 @@ def write(parent: Path, draft: Manifest, files: Mapping[str, bytes]) -> Path:
     manifest = msgspec.structs.replace(manifest, version=manifest.content_version())
     content = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
     directory = parent / manifest.version
-    _parse(directory / MANIFEST, content)
+    parse_manifest(directory / MANIFEST, content)
     directory.mkdir()
     for name, data in {**files, MANIFEST: content}.items():
         (directory / name).write_bytes(data)
@@ -205,6 +210,11 @@ def _read(path: Path, *, sha256: str | None) -> bytes:
         raise BundleError(
             f"{path} cannot be read ({error.strerror}): publish the bundle again"
         ) from error
+    return checked(path, content, sha256)
+
+
+def checked(path: object, content: bytes, sha256: str | None) -> bytes:
+    """Return `content`, read from `path`; raises `ChecksumError` if it has another sha256."""
     actual = hashlib.sha256(content).hexdigest()
     if sha256 not in {None, actual}:
         raise ChecksumError(
@@ -214,7 +224,8 @@ def _read(path: Path, *, sha256: str | None) -> bytes:
     return content
 
 
-def _parse(path: Path, content: bytes) -> Manifest:
+def parse_manifest(path: object, content: bytes) -> Manifest:
+    """Decode and check the manifest read from `path`; raises `BundleError`."""
     try:
         schema_version = msgspec.json.decode(content, type=_SchemaVersion).schema_version
         if schema_version != SCHEMA_VERSION:

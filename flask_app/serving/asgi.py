@@ -17,7 +17,7 @@ from typing import Any, cast
 from a2wsgi import WSGIMiddleware
 from flask import Flask
 
-from flask_app.model.store import DirectoryStore
+from flask_app.model.store import open_store
 from flask_app.serving.metrics import Metrics
 from flask_app.serving.problems import Problem, Response
 from flask_app.serving.service import Service
@@ -186,5 +186,5 @@ def create() -> Application:
     """Make the application of a Gunicorn worker, as the environment describes it."""
     settings = Settings.from_environment()
     metrics = Metrics(settings.metrics_dir)
-    service = Service(settings, DirectoryStore(settings.model_store), metrics)
+    service = Service(settings, open_store(settings), metrics)
     return Application(service, create_flask_app(service))

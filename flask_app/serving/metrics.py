@@ -53,14 +53,20 @@ class _Workers(Collector):
         return MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call, no-any-return]
 
 
-class _ModelInUse(Collector):
-    """What this worker serves at the moment."""
+class _Worker(Collector):
+    """What is true of this worker at the moment."""
 
     def __init__(self) -> None:
-        self.metrics: tuple[Metric, ...] = ()
+        self.model: tuple[Metric, ...] = ()
+        self.store_unreachable = False
 
     def collect(self) -> Iterable[Metric]:
-        return self.metrics
+        yield from self.model
+        yield GaugeMetricFamily(
+            "shill_model_store_unreachable",
+            "1 while the model store cannot be asked; what it held last is served.",
+            value=self.store_unreachable,
+        )
 
 
 class BatchHistogram(Histogram):
@@ -94,8 +100,8 @@ class Metrics:
         own = self.registry if directory is None else None
         if directory is not None:
             self.registry.register(_Workers(directory))
-        self._model_in_use = _ModelInUse()
-        self.registry.register(self._model_in_use)
+        self._worker = _Worker()
+        self.registry.register(self._worker)
         self.predictions = Counter(
             "shill_predictions",
             "Records scored.",
@@ -158,7 +164,11 @@ class Metrics:
             "When the answering worker loaded it, Unix time.",
             value=loaded_at.timestamp(),
         )
-        self._model_in_use.metrics = (info, loaded)
+        self._worker.model = (info, loaded)
+
+    def store_unreachable(self, unreachable: bool) -> None:
+        """Tell whether the model store could not be asked lately."""
+        self._worker.store_unreachable = unreachable
 
     def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Record one answered request; `route` must come from a fixed set."""

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from flask_app.errors import BundleError, ChecksumError, GoldenRowError, StoreError
+from flask_app.errors import BundleError, ChecksumError, GoldenRowError, S3Error, StoreError
 from flask_app.model.predictor import Predictor
 from flask_app.model.store import ModelStore, Pointer
 from flask_app.serving.metrics import Metrics
@@ -14,6 +14,10 @@ logger = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS = 2.0
 LAST_RETRY_SECONDS = 60.0
+FIRST_LOOK_SECONDS = 20.0
+"""How long a start waits for the first look; a store in S3 may take longer, but no start hangs."""
+LAST_LOOK_SECONDS = 1.0
+"""How long a stop waits for a look that is under way."""
 
 # Most specific first.
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
@@ -21,6 +25,7 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (GoldenRowError, "golden-row"),
     (BundleError, "bundle"),
     (StoreError, "store"),
+    (S3Error, "store"),
     (OSError, "store"),
     (Exception, "internal"),
 )
@@ -56,20 +61,23 @@ class Reloader:
         self._failed: Pointer | None = None
         self._retry_at = 0.0
         self._retry_seconds = FIRST_RETRY_SECONDS
+        self._looked = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="reloader", daemon=True)
 
     def start(self) -> None:
-        """Load the promoted model before returning, then follow changes."""
-        self.check()
+        """Load the promoted model, as a rule before returning, and follow changes from then on."""
         self._thread.start()
+        self._looked.wait(FIRST_LOOK_SECONDS)
 
     def stop(self) -> None:
         """Stop following."""
         self._stop.set()
-        self._thread.join()
+        self._thread.join(LAST_LOOK_SECONDS)
 
     def _follow(self) -> None:
+        self.check()
+        self._looked.set()
         while not self._stop.wait(self._seconds):
             self.check()
 
@@ -88,6 +96,7 @@ class Reloader:
             self._fail(pointer, error)
             if self._version is None and pointer is not None and pointer.previous is not None:
                 self._fall_back(pointer.previous)
+        self._metrics.store_unreachable(self._store.unreachable)
 
     def _load(self, version: str, manifest_sha256: str | None) -> None:
         self._use(Predictor.load(self._store.fetch(version), manifest_sha256=manifest_sha256))

@@ -72,7 +72,7 @@ class Service:
         self.settings = settings
         self.metrics = metrics
         self.model: LoadedModel | None = None
-        self._reloader = Reloader(store, settings.reload_seconds, metrics, self._use)
+        self._reloader = Reloader(store, settings.look_seconds, metrics, self._use)
         self._decoder = RecordDecoder(settings.max_batch_rows)
         self._predictions = SegmentWriter.from_settings(
             settings.log_dir, settings, on_drop=metrics.log_dropped.inc

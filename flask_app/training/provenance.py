@@ -43,9 +43,8 @@ def find_trained(store: ModelStore, training: Training) -> str | None:
     """Return the undamaged version in `store` that such a training gave, None if there is none."""
     for version in store.versions():
         try:
-            bundle = Bundle.open(store.fetch(version))
-            if bundle.manifest.training.fingerprint == training.fingerprint:
-                bundle.verify()
+            if store.manifest(version).training.fingerprint == training.fingerprint:
+                Bundle.open(store.fetch(version)).verify()
                 return version
         except BundleError:
             continue

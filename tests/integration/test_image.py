@@ -108,6 +108,26 @@ def test_the_model_commands_run_without_network(image: str, store: DirectoryStor
     assert version in docker("run", "--rm", "--network=none", mount, *BOUNDS, image, *verify)
 
 
+def test_it_can_ask_s3_with_a_role_and_knows_no_other_service(image: str) -> None:
+    program = (
+        "import botocore.session, flask_app.s3 as s3\n"
+        "print(botocore.session.get_session().get_available_services())\n"
+        "try:\n"
+        "    s3.S3Folder('s3://bucket').get('name')\n"
+        "except s3.S3Error as error:\n"
+        "    print(error)"
+    )
+    environment = (
+        "--env=AWS_ENDPOINT_URL=http://127.0.0.1:9",
+        "--env=AWS_ACCESS_KEY_ID=x",
+        "--env=AWS_SECRET_ACCESS_KEY=x",
+    )
+    answer = docker("run", "--rm", *BOUNDS, *environment, image, "python", "-c", program)
+    services, error = answer.splitlines()
+    assert services == "['s3', 'sts']"
+    assert "s3://bucket/name cannot be read (Could not connect" in error
+
+
 def test_it_holds_neither_tools_nor_the_certificates_that_the_build_trusted(image: str) -> None:
     look = (
         "for tool in pip pip3 gcc cc curl wget; do command -v $tool; done;"

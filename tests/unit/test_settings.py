@@ -40,6 +40,11 @@ def test_a_mistake_is_told_with_its_remedy(variable: str, value: str, message: s
     assert str(caught.value).startswith(message)
 
 
+def test_a_store_in_s3_is_looked_at_less_often() -> None:
+    assert Settings(model_store="models").look_seconds == 2
+    assert Settings(model_store="s3://bucket/models").look_seconds == 30
+
+
 def test_the_page_of_settings_is_up_to_date() -> None:
     """Else: python -m flask_app settings > docs/settings.md."""
     assert (ROOT / "docs" / "settings.md").read_text() == page()

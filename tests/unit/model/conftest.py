@@ -8,6 +8,7 @@ import pytest
 
 from flask_app.model.bundle import MANIFEST, Bundle, Manifest
 from tests.bundles import make_bundle
+from tests.unit.model.stores import Backend, Directory, Prefix
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +35,11 @@ def reseal(bundle: Path) -> Callable[..., None]:
         (bundle / MANIFEST).write_bytes(msgspec.json.encode(manifest))
 
     return change
+
+
+@pytest.fixture(params=["directory", "s3"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+    """What an empty store keeps; each test that asks for it runs once for each kind of store."""
+    if request.param == "directory":
+        return Directory(tmp_path)
+    return Prefix(request.getfixturevalue("s3"), tmp_path)

@@ -3,16 +3,18 @@ from pathlib import Path
 import pytest
 
 from flask_app.cli import main
-from flask_app.model.store import DirectoryStore
+from flask_app.model.store import ModelStore
+from tests.unit.model.stores import Backend
 
 
 @pytest.fixture
 def store(
-    tmp_path: Path, pristine: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
-) -> DirectoryStore:
+    backend: Backend, tmp_path: Path, pristine: tuple[Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> ModelStore:
     """A store of two versions, the second in production after the first."""
-    monkeypatch.setenv("SHILL_MODEL_STORE", str(tmp_path / "store"))
-    store = DirectoryStore(tmp_path / "store")
+    monkeypatch.setenv("SHILL_MODEL_STORE", backend.setting)
+    monkeypatch.setenv("SHILL_MODEL_CACHE", str(tmp_path / "cache"))
+    store = backend.open()
     for bundle in pristine[:2]:
         store.promote(store.publish(bundle))
     return store
@@ -23,14 +25,12 @@ def versions(pristine: tuple[Path, ...]) -> list[str]:
     return [bundle.name for bundle in pristine]
 
 
-def damage(store: DirectoryStore, version: str, name: str = "model.onnx") -> None:
-    path = store.fetch(version) / name
-    path.chmod(0o644)
-    path.write_bytes(path.read_bytes()[:-2])
+def damage(backend: Backend, version: str, name: str = "model.onnx") -> None:
+    backend.write(f"{version}/{name}", backend.read(f"{version}/{name}")[:-2])
 
 
 def test_list_marks_what_is_in_production(
-    store: DirectoryStore, versions: list[str], capsys: pytest.CaptureFixture[str]
+    store: ModelStore, versions: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["model", "list"]) == 0
 
@@ -39,10 +39,11 @@ def test_list_marks_what_is_in_production(
     assert len(store.versions()) == 2
 
 
+@pytest.mark.usefixtures("store")
 def test_list_tells_what_is_damaged_beside_what_is_not(
-    store: DirectoryStore, versions: list[str], capsys: pytest.CaptureFixture[str]
+    backend: Backend, versions: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    damage(store, versions[0], "manifest.json")
+    damage(backend, versions[0], "manifest.json")
 
     assert main(["model", "list"]) == 1
 
@@ -52,7 +53,7 @@ def test_list_tells_what_is_damaged_beside_what_is_not(
 
 
 def test_path_is_that_of_production_or_of_a_version(
-    store: DirectoryStore, versions: list[str], capsys: pytest.CaptureFixture[str]
+    store: ModelStore, versions: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["model", "path"]) == 0
     assert main(["model", "path", versions[0]]) == 0
@@ -62,7 +63,7 @@ def test_path_is_that_of_production_or_of_a_version(
 
 
 def test_publish_prints_the_version(
-    store: DirectoryStore, pristine: tuple[Path, ...], capsys: pytest.CaptureFixture[str]
+    store: ModelStore, pristine: tuple[Path, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["model", "publish", str(pristine[2])]) == 0
 
@@ -70,44 +71,46 @@ def test_publish_prints_the_version(
     assert pristine[2].name in store.versions()
 
 
-@pytest.mark.parametrize("named", ["production", "version", "directory"])
-def test_verify_takes_production_a_version_or_a_directory(
-    store: DirectoryStore,
-    versions: list[str],
-    named: str,
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("named", ["production", "version"])
+def test_verify_takes_production_or_a_version(
+    backend: Backend, versions: list[str], named: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = {
-        "production": [],
-        "version": [versions[1]],
-        "directory": [str(store.fetch(versions[1]))],
-    }[named]
+    arguments = {"production": [], "version": [versions[1]]}[named]
 
     assert main(["model", "verify", *arguments]) == 0
     assert "4 files and 20 golden rows are as published" in capsys.readouterr().out
 
-    damage(store, versions[1])
+    damage(backend, versions[1])
     assert main(["model", "verify", *arguments]) == 1
     assert "model.onnx has sha256" in capsys.readouterr().err
 
 
+def test_verify_takes_a_directory(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["model", "verify", str(bundle)]) == 0
+    assert "files and 20 golden rows are as published" in capsys.readouterr().out
+
+    (bundle / "model.onnx").write_bytes(b"damaged")
+    assert main(["model", "verify", str(bundle)]) == 1
+    assert "model.onnx has sha256" in capsys.readouterr().err
+
+
 def test_verify_notices_a_manifest_that_is_not_the_promoted_one(
-    store: DirectoryStore, capsys: pytest.CaptureFixture[str]
+    backend: Backend, store: ModelStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pointer = store.production()
     assert pointer is not None
-    manifest = store.fetch(pointer.version) / "manifest.json"
-    manifest.chmod(0o644)
-    manifest.write_bytes(manifest.read_bytes() + b"\n")
+    manifest = f"{pointer.version}/manifest.json"
+    backend.write(manifest, backend.read(manifest) + b"\n")
 
     assert main(["model", "verify"]) == 1
     assert "manifest.json has sha256" in capsys.readouterr().err
 
 
 def test_a_damaged_version_is_promoted_only_unverified(
-    store: DirectoryStore, versions: list[str], capsys: pytest.CaptureFixture[str]
+    backend: Backend, store: ModelStore, versions: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    damage(store, versions[0])
+    damage(backend, versions[0])
     before = store.production()
 
     assert main(["model", "promote", versions[0]]) == 1
@@ -121,9 +124,9 @@ def test_a_damaged_version_is_promoted_only_unverified(
 
 
 def test_a_rollback_verifies_where_it_goes(
-    store: DirectoryStore, versions: list[str], capsys: pytest.CaptureFixture[str]
+    backend: Backend, store: ModelStore, versions: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    damage(store, versions[0])
+    damage(backend, versions[0])
     before = store.production()
 
     assert main(["model", "rollback"]) == 1
@@ -137,7 +140,7 @@ def test_a_rollback_verifies_where_it_goes(
 
 
 def test_an_unknown_version_is_told_with_those_there_are(
-    store: DirectoryStore, versions: list[str], capsys: pytest.CaptureFixture[str]
+    store: ModelStore, versions: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["model", "promote", "absent-000000000000"]) == 1
 

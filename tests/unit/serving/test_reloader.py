@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -165,6 +166,36 @@ def test_a_store_that_fails_is_counted_and_survived(
     subject.reloader.check()
     assert subject.reloader.obstacle == ""
     assert len(subject.used) == 1
+
+
+def test_a_store_that_cannot_be_asked_is_told_by_a_gauge_while_it_lasts(
+    store: DirectoryStore, subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gauge() -> float | None:
+        return subject.metrics.registry.get_sample_value("shill_model_store_unreachable")
+
+    assert gauge() == 0
+    for unreachable in (True, False):
+        monkeypatch.setattr(store, "unreachable", unreachable)
+        subject.reloader.check()
+        assert gauge() == unreachable
+
+
+def test_a_store_that_hangs_holds_up_neither_start_nor_stop(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr(reloader, "FIRST_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(reloader, "LAST_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(DirectoryStore, "production", lambda _store: answers.wait() and None)
+
+    subject.reloader.start()
+    subject.reloader.stop()
+
+    assert subject.used == []
+    assert subject.reloader.obstacle == "nothing has been looked for yet"
+    answers.set()
+    subject.reloader._thread.join()
 
 
 def test_changes_are_followed_until_it_is_stopped(store: DirectoryStore, subject: Subject) -> None:
