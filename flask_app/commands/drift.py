@@ -10,7 +10,7 @@ import time
 import traceback
 
 from flask_app.drift import job
-from flask_app.drift.job import Exit
+from flask_app.drift.job import SUCCESS, Exit
 from flask_app.drift.pages import verdict
 from flask_app.errors import AlreadyRunning, DriftError, ShillError
 from flask_app.settings import Settings
@@ -26,25 +26,23 @@ def run(arguments: argparse.Namespace) -> int:
     del arguments
     settings = Settings.from_environment()
     began = time.monotonic()
-    code = _run(settings)
+    code, told = _run(settings)
     try:
         job.record(settings, code, time.time(), time.monotonic() - began)
     except DriftError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return Exit.FAILED
+        code, told = Exit.FAILED, f"{told}\nerror: {error}"
+    # Last of all: the disk of the log may be full as well.
+    print(told, file=sys.stdout if code in SUCCESS else sys.stderr)
     return code
 
 
-def _run(settings: Settings) -> Exit:
+def _run(settings: Settings) -> tuple[Exit, str]:
     try:
         summary = job.run(settings, time.time())
+    except AlreadyRunning as error:
+        return Exit.ALREADY_RUNNING, f"error: {error}"
     except ShillError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return Exit.ALREADY_RUNNING if isinstance(error, AlreadyRunning) else Exit.FAILED
+        return Exit.FAILED, f"error: {error}"
     except Exception:  # noqa: BLE001 - the metrics are to tell of it
-        traceback.print_exc()
-        return Exit.UNEXPECTED
-    print(verdict(summary))
-    if summary.drift is None:
-        return Exit.TOO_FEW_ROWS
-    return Exit.DRIFT if summary.alarm else Exit.NO_DRIFT
+        return Exit.UNEXPECTED, traceback.format_exc()
+    return Exit.of(summary), verdict(summary)

@@ -43,6 +43,16 @@ class Exit(IntEnum):
     ALREADY_RUNNING = 5
     UNEXPECTED = 70
 
+    @classmethod
+    def of(cls, summary: Summary) -> "Exit":
+        """Tell what a finished run has found."""
+        if summary.drift is None:
+            return cls.TOO_FEW_ROWS
+        return cls.DRIFT if summary.alarm else cls.NO_DRIFT
+
+
+SUCCESS = {Exit.NO_DRIFT, Exit.DRIFT, Exit.TOO_FEW_ROWS}
+
 
 @dataclass(frozen=True)
 class Model:

@@ -3,11 +3,9 @@
 import contextlib
 import fcntl
 import os
-import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -24,6 +22,7 @@ from flask_app.prediction_log import (
     is_open,
     prediction_ids,
 )
+from tests.limits import largest_file
 
 # Python 3.12 and later warn of what this log copes with.
 fork = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
@@ -43,17 +42,6 @@ def texts(directory: Path) -> list[str]:
 
 def segments(directory: Path) -> list[Path]:
     return SegmentReader(directory, Line).segments()
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Let the kernel refuse to make any file larger, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture

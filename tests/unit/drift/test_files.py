@@ -1,25 +1,12 @@
 """A reader sees whole files, or none; a run is alone."""
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from flask_app.drift import files
 from flask_app.errors import AlreadyRunning, DriftError
-
-
-@contextmanager
-def full_disk() -> Iterator[None]:
-    """Let the kernel refuse any file longer than 1 kB, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+from tests.limits import largest_file
 
 
 def names(directory: Path) -> list[str]:
@@ -47,7 +34,7 @@ def test_a_directory_appears_with_all_its_files(tmp_path: Path) -> None:
 def test_on_a_full_disk_what_was_there_stays(tmp_path: Path) -> None:
     path = tmp_path / "a.prom"
     files.write(path, b"old")
-    with full_disk():
+    with largest_file(1024):
         with pytest.raises(DriftError, match=r"cannot be written .*with space left"):
             files.write(path, b"x" * 2000)
         with pytest.raises(DriftError):
