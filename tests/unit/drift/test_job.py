@@ -48,13 +48,13 @@ class Site:
 
     def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.settings = Settings(
-            model_store=directory / "models",
+            model_store=str(directory / "models"),
             log_dir=directory / "predictions",
             drift_reports_dir=directory / "reports",
             drift_textfile_dir=directory / "textfile",
         )
         self.now = NOW
-        self.store = DirectoryStore(self.settings.model_store)
+        self.store = DirectoryStore(directory / "models")
         self._monkeypatch = monkeypatch
         self._bundles = directory / "bundles"
         self._bundles.mkdir()
