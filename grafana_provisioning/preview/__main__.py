@@ -18,12 +18,13 @@ def main() -> None:
     parser.add_argument(
         "--minutes", type=float, default=0, help="range shown (default: the dashboard's)"
     )
+    parser.add_argument("--at", metavar="TIME", type=float, help="Unix time (default: now)")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     for dashboard in dashboards():
         since = dashboard["time"]["from"].removeprefix("now-")
         seconds = 60 * options.minutes or int(since[:-1]) * SECONDS[since[-1]]
-        prometheus = Prometheus(options.prometheus, time.time(), seconds)
+        prometheus = Prometheus(options.prometheus, options.at or time.time(), seconds)
         path = options.output / f"{dashboard['uid']}.png"
         draw(dashboard, prometheus).savefig(path)
         print(path)

@@ -5,13 +5,13 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, Wedge
+from matplotlib.patches import FancyBboxPatch, Rectangle, Wedge
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from grafana_provisioning.preview.fields import PALETTE, Field, hexadecimal
@@ -180,9 +180,7 @@ def bargauge(box: Box, panel: dict[str, Any], found: list[tuple[str, Series]]) -
         box.text(left - 10, y, name, 13, ha="right")
         for length, tint in ((1.0, "#EEF0F2"), (min(max(value / top, 0), 1), color)):
             corner = (left, y - 0.34 * height)
-            axes.add_patch(
-                mpl.patches.Rectangle(corner, space * length, 0.68 * height, fc=tint, lw=0)
-            )
+            axes.add_patch(Rectangle(corner, space * length, 0.68 * height, fc=tint, lw=0))
         box.text(left + space + 10, y, field.text(value), 14, color=color, weight="bold")
 
 
@@ -252,7 +250,7 @@ def timeseries(
     below = legend(box, [(name, color) for (name, _), color in zip(found, colors, strict=True)])
     general = Field(panel, "")
     stacked = general.custom.get("stacking", {}).get("mode") == "normal"
-    axes = time_axes(box.inside(52, 4, 4, below + 22), prometheus)
+    axes = time_axes(box.inside(52, 4, 18, below + 22), prometheus)
     times = moments(prometheus) / DAY
     base = np.zeros(len(times))
     lowest, highest = math.inf, 0.0
@@ -271,7 +269,7 @@ def timeseries(
         bottom = min(general.custom["axisSoftMin"], lowest)
     top = general.get("max") or max(highest * 1.08, general.custom.get("axisSoftMax", 0)) or 1
     axes.set_ylim(bottom, top)
-    axes.yaxis.set_major_locator(mpl.ticker.MaxNLocator(5))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=general.get("decimals") == 0))
     axes.yaxis.set_major_formatter(lambda value, _: general.text(value))
     axes.grid(axis="y", color="#EBEEF0", lw=0.8)
     axes.set_axisbelow(True)
@@ -289,7 +287,7 @@ def heatmap(box: Box, answers: Answers, prometheus: Prometheus) -> None:
     counts = np.nan_to_num([values_of(series, prometheus) for series in found])
     # Buckets of Prometheus hold what is in those below them, too.
     each = np.clip(np.diff(counts, axis=0, prepend=0), 0, None)
-    axes = time_axes(box.inside(40, 4, 4, 24), prometheus)
+    axes = time_axes(box.inside(40, 4, 18, 24), prometheus)
     axes.imshow(
         np.ma.masked_less_equal(each, 0),
         cmap="Blues",
@@ -318,7 +316,7 @@ def cells(box: Box, panel: dict[str, Any], answers: Answers) -> None:
         max(4, *(len(line[column]) for line in [titles, *texts])) for column in range(len(titles))
     ]
     edges = np.cumsum([0, *lengths]) / sum(lengths) * box.width
-    largest = (box.width - 14 * len(titles)) / sum(lengths) / 0.62
+    largest = (box.width - 14 * len(titles)) / sum(lengths) / 0.68
     size, height = min(13.0, largest), 30.0
     axes = box.plain()
     for column, title in enumerate(titles):
