@@ -17,6 +17,8 @@ COMMANDS = {
     "evaluate": "score a bundle on a dataset",
     "model": "list, verify, publish, promote and roll back bundles of a store",
     "drift": "compare the latest predictions with the training data and publish metrics",
+    "ship": "ship closed segments of the logs to S3 and delete here what is safe there",
+    "query": "run SQL over the logs, here and in S3",
     "smoke": "ask a running server good and bad questions and check its answers",
     "settings": "print every setting with its default and meaning",
 }

@@ -11,8 +11,9 @@
     │   └── VersionExists    it holds that version already: versions are immutable
     ├── S3Error              S3 does not answer, or refuses
     ├── TrainingError        training cannot give a model worth publishing
-    └── DriftError           the drift job cannot read what it compares or write what it found
-        └── AlreadyRunning   another run of it is at work
+    ├── DriftError           the drift job cannot read what it compares or write what it found
+    │   └── AlreadyRunning   another run of the job is at work
+    └── ArchiveError         the archive does not hold what was shipped, or cannot be asked
 
 A message names what is wrong, the value seen and the remedy; the command line prints it without a
 traceback and exits with status 1.
@@ -68,4 +69,8 @@ class DriftError(ShillError):
 
 
 class AlreadyRunning(DriftError):  # noqa: N818
-    """Another run of the drift job is at work."""
+    """Another run of the job is at work."""
+
+
+class ArchiveError(ShillError):
+    """The archive does not hold what was shipped, or cannot be asked."""

@@ -6,6 +6,7 @@ Region, endpoint and credentials come from where boto3 finds them: on AWS the in
 import base64
 import hashlib
 import io
+import mimetypes
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -54,7 +55,8 @@ class S3Folder:
         self.bucket = bucket
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         # A session of its own: boto3's default one is not to be shared between threads.
-        self.client = boto3.session.Session().client("s3", config=_CONFIG)
+        self._session = boto3.session.Session()
+        self.client = self._session.client("s3", config=_CONFIG)
 
     def __str__(self) -> str:
         return f"{SCHEME}{self.bucket}/{self._prefix}".rstrip("/")
@@ -106,6 +108,7 @@ class S3Folder:
                         Key=self.key(name),
                         # A stream, so that no timeout is for all of it.
                         Body=io.BytesIO(content),
+                        ContentType=mimetypes.guess_type(name)[0] or "application/octet-stream",
                         ChecksumSHA256=base64.b64encode(sha256).decode(),
                         Metadata=dict(metadata or {}),
                         **condition,
@@ -129,6 +132,16 @@ class S3Folder:
             for page in pages:
                 for item in page.get("Contents", ()):
                     yield item["Key"].removeprefix(self._prefix)
+
+    def credentials(self) -> dict[str, str]:
+        """Return what boto3 found, under Arrow's names; nothing if it found none."""
+        with self._asking("read", ""):
+            found = self._session.get_credentials()
+            if found is None:
+                return {}
+            key, secret, token = found.get_frozen_credentials()[:3]
+        named = {"access_key": key, "secret_key": secret, "session_token": token}
+        return {name: value for name, value in named.items() if value}
 
     @contextmanager
     def _asking(self, verb: str, name: str) -> Iterator[None]:

@@ -102,6 +102,16 @@ class Settings:
     )
     drift_reports_dir: Path = _setting(Path("reports"), "Directory of the drift job's reports.")
     drift_reports_kept: int = _setting(48, "Reports that stay.", minimum=1)
+    archive: str = _setting(
+        "", "Where `ship` keeps the logs and `query` looks for them: s3://BUCKET; empty: nowhere."
+    )
+    archive_host: str = _setting("", "This host's name in the archive; empty: its hostname.")
+    archive_keep_hours: float = _setting(
+        192.0,
+        "Age until which shipped segments stay here, hours; the drift job's windows must fit in.",
+        minimum=0,
+    )
+    archive_run_segments: int = _setting(1000, "Most segments that one run ships.", minimum=1)
     release: str = _setting("", "Name of the deployment; GET /ready tells it.")
 
     @property
