@@ -22,11 +22,12 @@ SCHEME = "s3://"
 ATTEMPTS = 3
 _CONFIG = Config(
     connect_timeout=2,
-    read_timeout=5,
+    read_timeout=3,
     retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},  # waits 1 and 2 s at most
 )
 _ABSENT = "NoSuchKey"
 _CHANGED = {"PreconditionFailed", _ABSENT}
+_DENIED = "AccessDenied"
 _BUSY = "ConditionalRequestConflict"
 
 
@@ -72,7 +73,7 @@ class S3Folder:
                 try:
                     answer = self.client.get_object(Bucket=self.bucket, Key=self.key(name))
                 except ClientError as error:
-                    if _code(error) == _ABSENT:
+                    if self._tells_absence(error, name):
                         return None
                     raise
                 try:
@@ -132,6 +133,12 @@ class S3Folder:
             for page in pages:
                 for item in page.get("Contents", ()):
                     yield item["Key"].removeprefix(self._prefix)
+
+    def _tells_absence(self, error: ClientError, name: str) -> bool:
+        """Whether there is no object; who may list some prefixes only is told that it is denied."""
+        if _code(error) == _DENIED:
+            return next(self.names(name), None) != name
+        return _code(error) == _ABSENT
 
     def credentials(self) -> dict[str, str]:
         """Return what boto3 found, under Arrow's names; nothing if it found none."""

@@ -83,6 +83,28 @@ def test_an_answer_that_breaks_off_is_asked_for_again(
         folder.get("name")
 
 
+def test_who_may_list_some_prefixes_only_can_tell_what_is_absent_from_what_is_denied(
+    folder: S3Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 calls an absent object denied where listing is allowed on a condition."""
+    denied = ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject")
+    folder.put("name", b"content")
+    folder.put("absentee", b"content")
+
+    def deny(**_arguments: Any) -> Any:
+        raise denied
+
+    monkeypatch.setattr(folder.client, "get_object", deny)
+
+    assert folder.get("absent") is None
+    with pytest.raises(S3Error, match=r"folder/name cannot be read .*AccessDenied"):
+        folder.get("name")
+
+
+def test_arrow_is_given_the_credentials_that_boto3_found(folder: S3Folder) -> None:
+    assert folder.credentials() == {"access_key": "tests", "secret_key": "tests"}
+
+
 def test_a_write_that_meets_another_is_tried_again(
     folder: S3Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
