@@ -11,7 +11,7 @@ import traceback
 
 from flask_app.drift import job
 from flask_app.drift.job import SUCCESS, Exit
-from flask_app.drift.pages import verdict
+from flask_app.drift.pages import explained, verdict
 from flask_app.errors import AlreadyRunning, DriftError, ShillError
 from flask_app.settings import Settings
 
@@ -45,4 +45,4 @@ def _run(settings: Settings) -> tuple[Exit, str]:
         return Exit.FAILED, f"error: {error}"
     except Exception:  # noqa: BLE001 - the metrics are to tell of it
         return Exit.UNEXPECTED, traceback.format_exc()
-    return Exit.of(summary), verdict(summary)
+    return Exit.of(summary), "\n  ".join([verdict(summary), *explained(summary)])

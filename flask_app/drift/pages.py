@@ -14,7 +14,8 @@ table { border-collapse: collapse; width: 100% }
 th, td { padding: .3rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line) }
 td.number { text-align: right; font-variant-numeric: tabular-nums }
 .verdict { font-size: 1.15rem; padding: .5rem .8rem; border-left: .4rem solid var(--good) }
-.alarm .verdict, .verdict.alarm { border-color: var(--bad) }
+.verdict.alarm { border-color: var(--bad) }
+.verdict.unscored { border-color: var(--line) }
 tr.alarm .score { color: var(--bad); font-weight: 600 }
 ul { margin: 0; padding-left: 1.1rem }
 """  # noqa: E501
@@ -48,7 +49,7 @@ def unscored(summary: Summary) -> bytes:
     """Report a run that had too few rows."""
     return _page(
         f"Drift report {summary.report}",
-        f"{_verdict(summary)}\n{_list(_explained(summary))}\n<p><a href='../'>All reports</a></p>",
+        f"{_verdict(summary)}\n{_list(explained(summary))}\n<p><a href='../'>All reports</a></p>",
     )
 
 
@@ -69,8 +70,16 @@ def verdict(summary: Summary) -> str:
     )
 
 
+def explained(summary: Summary) -> Iterator[str]:
+    """Say what is the matter with a run's window, finding by finding."""
+    for name, count in summary.findings.items():
+        if count:
+            yield f"{count:,} {FINDINGS[name]}"
+
+
 def _verdict(summary: Summary) -> str:
-    return f"<p class='verdict{' alarm' if summary.alarm else ''}'>{escape(verdict(summary))}</p>"
+    state = "unscored" if summary.drift is None else "alarm" if summary.alarm else ""
+    return f"<p class='verdict {state}'>{escape(verdict(summary))}</p>"
 
 
 def _row(summary: Summary) -> str:
@@ -99,12 +108,6 @@ def _findings(summary: Summary) -> Iterator[str]:
     for name, count in summary.findings.items():
         if count:
             yield f"{name}: {count:,}"
-
-
-def _explained(summary: Summary) -> Iterator[str]:
-    for name, count in summary.findings.items():
-        if count:
-            yield f"{count:,} {FINDINGS[name]}"
 
 
 def _f1(performance: Performance | None) -> str:

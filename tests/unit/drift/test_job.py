@@ -310,12 +310,15 @@ def test_a_column_of_one_value_is_a_finding_and_scored(site: Site) -> None:
     assert site.summary().drift.drifted == ("early_bidding",)  # type: ignore[union-attr]
 
 
-def test_more_rows_than_can_be_scored_are_sampled_and_that_is_said(site: Site) -> None:
+def test_more_rows_than_can_be_scored_are_sampled_and_that_is_said(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
     site.traffic(site.promote(), count=800)
     assert site.run(drift_sample_rows=400) == 0
     sampled = site.metric("shill_drift_window_findings", finding="sampled")
     assert sampled == site.metric("shill_drift_window_findings", finding="unscored_rows") == 400
     assert site.metric("shill_drift_window_rows") == 800
+    assert "400 predictions left out because whole auctions were drawn" in capsys.readouterr().out
 
 
 def break_calibration(bundle: Bundle) -> None:

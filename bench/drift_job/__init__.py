@@ -1,0 +1,1 @@
+"""What a run of the drift job costs, in time and memory."""
