@@ -78,11 +78,13 @@ def test_bad_options_are_named_all_at_once_and_change_nothing(
     done = converge(
         docker_log_max_size="10 MB",
         docker_mtu=90_000,
+        docker_metrics_address=":9323",
         docker_extra_ca_bundle="/nowhere/ca.pem",
     )
 
     assert done.returncode != 0
     assert 'docker_log_max_size is "10 MB": it must be a number and k, m or g' in done.stdout
     assert "docker_mtu is 90000: it must be from 576 to 65535" in done.stdout
+    assert 'docker_metrics_address is ":9323": it must be an address and a port' in done.stdout
     assert 'docker_extra_ca_bundle is "/nowhere/ca.pem": there is no such file' in done.stdout
     assert host.file(DAEMON_JSON).content == before

@@ -48,6 +48,13 @@ def test_containers_live_on_while_the_engine_restarts(host: Host, image: str) ->
     assert host.file(f"/proc/{pid}/cmdline").content_string.startswith("/bin/sleep")
 
 
+def test_it_shows_its_metrics_to_the_host_alone(host: Host) -> None:
+    ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9323/metrics').read().decode())"
+    assert "engine_daemon_container_states_containers" in host.check_output("python3 -c %s", ask)
+    assert host.socket("tcp://127.0.0.1:9323").is_listening
+    assert not host.socket("tcp://0.0.0.0:9323").is_listening
+
+
 def test_it_trusts_the_authorities_of_the_extra_bundle(host: Host) -> None:
     extra = host.file("/usr/local/share/ca-certificates/extra-ca-bundle.crt")
     if extra.exists:  # whether there is one is up to the controller's network
