@@ -46,7 +46,7 @@ module "vpc" {
   name                = local.name
   aws_region          = var.aws_region
   cidr                = var.vpc_cidr
-  zones               = var.zone_count
+  zones               = var.zones
   host_network        = var.host_network
   flow_log_group_name = var.flow_logs ? "${local.path}/flow" : null
   log_retention_days  = var.log_retention_days
@@ -86,7 +86,7 @@ module "security" {
 
   vpc_id            = module.vpc.vpc_id
   connect_endpoint  = var.instance_connect_endpoint
-  connect_subnet_id = module.vpc.host_subnet_ids[0]
+  connect_subnet_id = module.vpc.host_subnet_ids[var.zones[0]]
   allowed_ssh_cidr  = var.allowed_ssh_cidr
   allowed_web_cidr  = var.allowed_web_cidr
   web_ports         = var.web_ports
@@ -154,7 +154,7 @@ locals {
   hosts = {
     for key, host in var.hosts : key => {
       roles         = host.roles
-      zone          = host.zone
+      zone          = coalesce(host.zone, var.zones[0])
       instance_type = coalesce(host.instance_type, var.instance_type)
       spot          = coalesce(host.spot, var.spot)
     }

@@ -76,15 +76,15 @@ variable "vpc_cidr" {
   }
 }
 
-variable "zone_count" {
-  description = "How many availability zones have subnets."
-  type        = number
-  default     = 2
+variable "zones" {
+  description = "Availability zones with subnets, by their letters. Add new ones at the end, else subnets move."
+  type        = list(string)
+  default     = ["a", "b"]
   nullable    = false
 
   validation {
-    condition     = contains([2, 3, 4], var.zone_count)
-    error_message = "zone_count must be 2, 3 or 4, since one zone alone may fail and five are not to be had everywhere: choose one of them."
+    condition     = length(var.zones) >= 2 && length(var.zones) <= 6 && length(distinct(var.zones)) == length(var.zones) && alltrue([for zone in var.zones : can(regex("^[a-f]$", zone))])
+    error_message = "zones must be two to six different letters, since one zone alone may fail: choose from those of your account (aws ec2 describe-availability-zones), like [\"a\", \"b\"]."
   }
 }
 
@@ -204,10 +204,10 @@ variable "instance_connect_endpoint" {
 # Hosts
 
 variable "hosts" {
-  description = "The hosts by name. `roles` are Ansible's groups; `zone` counts the availability zones from 0; the rest overrides the variables of that name."
+  description = "The hosts by name. `roles` are Ansible's groups; `zone` is the letter of one of `zones`, by default the first; the rest overrides the variables of that name."
   type = map(object({
     roles         = optional(set(string), ["model_servers", "monitoring"])
-    zone          = optional(number, 0)
+    zone          = optional(string)
     instance_type = optional(string)
     spot          = optional(bool)
   }))
@@ -225,8 +225,8 @@ variable "hosts" {
   }
 
   validation {
-    condition     = alltrue([for host in var.hosts : contains(range(var.zone_count), host.zone)])
-    error_message = "hosts has a zone without a subnet: count from 0 to zone_count - 1, or raise zone_count."
+    condition     = alltrue([for host in var.hosts : host.zone == null || contains(var.zones, coalesce(host.zone, "-"))])
+    error_message = "hosts has a zone without a subnet: choose one of zones, or add it there."
   }
 
   validation {

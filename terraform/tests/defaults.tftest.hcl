@@ -23,7 +23,7 @@ run "commands_name_instance_and_region" {
 
   variables {
     aws_region = "us-east-1"
-    hosts      = { "1" = {}, "2" = { zone = 1, roles = ["model_servers"] } }
+    hosts      = { "1" = {}, "2" = { zone = "b", roles = ["model_servers"] } }
   }
 
   assert {

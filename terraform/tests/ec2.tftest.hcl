@@ -6,10 +6,10 @@ mock_provider "aws" {
 variables {
   name = "shill-production"
   hosts = {
-    "1" = { roles = ["monitoring", "model_servers"], instance_type = "t3.medium", spot = false, zone = 0 }
-    "2" = { roles = ["model_servers"], instance_type = "t4g.small", spot = true, zone = 1 }
+    "1" = { roles = ["monitoring", "model_servers"], instance_type = "t3.medium", spot = false, zone = "a" }
+    "2" = { roles = ["model_servers"], instance_type = "t4g.small", spot = true, zone = "b" }
   }
-  subnet_ids             = ["subnet-a", "subnet-b"]
+  subnet_ids             = { a = "subnet-a", b = "subnet-b" }
   public                 = true
   security_group_id      = "sg-1"
   instance_profile       = "shill-production-host"

@@ -69,10 +69,10 @@ run "one_zone" {
   command = plan
 
   variables {
-    zone_count = 1
+    zones = ["a"]
   }
 
-  expect_failures = [var.zone_count]
+  expect_failures = [var.zones]
 }
 
 run "unknown_network" {
@@ -212,7 +212,7 @@ run "zone_without_subnet" {
   command = plan
 
   variables {
-    hosts = { "1" = { zone = 2 } }
+    hosts = { "1" = { zone = "c" } }
   }
 
   expect_failures = [var.hosts]

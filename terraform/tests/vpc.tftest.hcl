@@ -25,7 +25,7 @@ variables {
   name                = "shill-production"
   aws_region          = "eu-central-1"
   cidr                = "10.20.0.0/16"
-  zones               = 2
+  zones               = ["a", "b"]
   host_network        = "public"
   flow_log_group_name = null
   log_retention_days  = 30
@@ -40,7 +40,7 @@ run "a_public_network_has_neither_private_subnets_nor_what_costs" {
   }
 
   assert {
-    condition     = { for zone, subnet in aws_subnet.public : zone => subnet.cidr_block } == { eu-central-1a = "10.20.0.0/20", eu-central-1b = "10.20.16.0/20" }
+    condition     = { for zone, subnet in aws_subnet.public : zone => subnet.cidr_block } == { a = "10.20.0.0/20", b = "10.20.16.0/20" }
     error_message = "public subnets are not the first sixteenths of the range, one a zone"
   }
   assert {
@@ -69,12 +69,12 @@ run "a_private_network_goes_out_by_one_nat_gateway" {
   }
 
   variables {
-    zones        = 3
+    zones        = ["a", "b", "c"]
     host_network = "private-nat"
   }
 
   assert {
-    condition     = { for zone, subnet in aws_subnet.private : zone => subnet.cidr_block } == { eu-central-1a = "10.20.128.0/20", eu-central-1b = "10.20.144.0/20", eu-central-1c = "10.20.160.0/20" }
+    condition     = { for zone, subnet in aws_subnet.private : zone => subnet.cidr_block } == { a = "10.20.128.0/20", b = "10.20.144.0/20", c = "10.20.160.0/20" }
     error_message = "private subnets are not the sixteenths from the ninth, one a zone"
   }
   assert {

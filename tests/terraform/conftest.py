@@ -1,11 +1,22 @@
 """What the tests of terraform/ share; what the machine lacks for them is named when skipping."""
 
+import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from tests.terraform.tools import Workspace, cli_environment, copy, mirror
+from tests.terraform.chain import (
+    CREDENTIALS,
+    LACKING,
+    REGION,
+    SETTINGS,
+    Chain,
+    Environment,
+    there_is,
+)
+from tests.terraform.tools import Workspace, cli_environment, copy, emulator, mirror
 
 REQUIREMENTS = """
 terraform {
@@ -54,3 +65,35 @@ def workspace(
         return made
 
     return make
+
+
+@pytest.fixture(scope="session")
+def chain_begun(
+    workspace: Callable[..., Workspace], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Future[Chain]]:
+    """Two environments and a bucket for states, being applied to a moto of their own.
+
+    Most of that is waiting, so other tests run meanwhile.
+    """
+
+    def begin(url: str) -> Chain:
+        variables = CREDENTIALS | {"AWS_ENDPOINT_URL": url, "TF_VAR_emulated": "true"}
+        environments = {}
+        for name, settings in SETTINGS.items():
+            made = workspace(name, **variables)
+            chosen = json.dumps({"aws_region": REGION} | LACKING | settings)
+            (made.folder / "terraform.tfvars.json").write_text(chosen)
+            environments[name] = Environment(made)
+        bootstrap = Environment(workspace("bootstrap", folder="bootstrap", **variables))
+        chain = Chain(url, environments, bootstrap, there_is(url))
+        chain.together(Environment.apply)
+        return chain
+
+    with emulator(tmp_path_factory.mktemp("moto")) as url, ThreadPoolExecutor(1) as pool:
+        yield pool.submit(begin, url)
+
+
+@pytest.fixture(scope="session")
+def chain(chain_begun: Future[Chain]) -> Chain:
+    """The same, applied."""
+    return chain_begun.result()

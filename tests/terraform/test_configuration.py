@@ -50,11 +50,13 @@ def test_it_is_formatted(environment: dict[str, str]) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
+@pytest.mark.usefixtures("chain_begun")
 @pytest.mark.parametrize("folder", [".", "bootstrap"])
 def test_it_is_valid(workspace: Callable[..., Workspace], folder: str) -> None:
     workspace("valid", folder=folder).run("validate", "-no-color")
 
 
+@pytest.mark.usefixtures("chain_begun")
 @pytest.mark.parametrize("file", PLANS, ids=lambda file: file.name.partition(".")[0])
 def test_the_plan_has_what_it_should(root: Workspace, file: Path) -> None:
     root.run("test", "-no-color", f"-filter=tests/{file.name}")

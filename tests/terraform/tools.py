@@ -77,13 +77,9 @@ class Workspace:
     def init(self, *arguments: str) -> None:
         self.run("init", "-input=false", "-no-color", *arguments)
 
-    def show(self, *plan: str) -> Any:
-        """The state, or a saved plan."""
-        return json.loads(self.run("show", "-json", *plan).stdout)
-
-    def outputs(self) -> dict[str, Any]:
-        shown = json.loads(self.run("output", "-json").stdout)
-        return {name: output["value"] for name, output in shown.items()}
+    def show(self, plan: str) -> Any:
+        """A saved plan, which holds the state before it too."""
+        return json.loads(self.run("show", "-json", plan).stdout)
 
 
 def resources(module: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -9,13 +9,13 @@ variable "hosts" {
     roles         = set(string)
     instance_type = string
     spot          = bool
-    zone          = number
+    zone          = string
   }))
 }
 
 variable "subnet_ids" {
-  description = "Subnets, in the order that a host's zone counts."
-  type        = list(string)
+  description = "Subnet of each zone."
+  type        = map(string)
 }
 
 variable "public" {

@@ -7,6 +7,7 @@ terraform {
 }
 
 resource "aws_security_group" "hosts" {
+  # checkov:skip=CKV2_AWS_5:Module ec2 attaches it.
   name        = "${var.name}-hosts"
   description = "Hosts of ${var.name}"
   vpc_id      = var.vpc_id
@@ -100,6 +101,7 @@ resource "aws_vpc_security_group_egress_rule" "connect" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "connect" {
+  # checkov:skip=CKV_AWS_24:It names a security group, no addresses.
   count = var.connect_endpoint ? 1 : 0
 
   security_group_id            = aws_security_group.hosts.id

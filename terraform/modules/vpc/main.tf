@@ -4,23 +4,12 @@ terraform {
   }
 }
 
-data "aws_availability_zones" "available" {
-  state = "available"
-
-  # Local and Wavelength zones must be opted into; they lack instance types and NAT gateways.
-  filter {
-    name   = "opt-in-status"
-    values = ["opt-in-not-required"]
-  }
-}
-
 locals {
-  zones   = slice(sort(data.aws_availability_zones.available.names), 0, var.zones)
   private = var.host_network != "public"
 
   # Sixteenths of the range: public from the first, private from the ninth.
-  public_subnets  = { for index, zone in local.zones : zone => cidrsubnet(var.cidr, 4, index) }
-  private_subnets = local.private ? { for index, zone in local.zones : zone => cidrsubnet(var.cidr, 4, 8 + index) } : {}
+  public_subnets  = { for index, zone in var.zones : zone => cidrsubnet(var.cidr, 4, index) }
+  private_subnets = local.private ? { for index, zone in var.zones : zone => cidrsubnet(var.cidr, 4, 8 + index) } : {}
 
   # What hosts without a way out still reach: sessions, logs, metrics, alerts.
   endpoints = var.host_network == "private-endpoints" ? toset(["ssm", "ssmmessages", "logs", "monitoring", "sns"]) : toset([])
@@ -52,7 +41,7 @@ resource "aws_subnet" "public" {
   for_each = local.public_subnets
 
   vpc_id                  = aws_vpc.this.id
-  availability_zone       = each.key
+  availability_zone       = "${var.aws_region}${each.key}"
   cidr_block              = each.value
   map_public_ip_on_launch = false # hosts get an elastic address, nothing else gets any
 
@@ -82,7 +71,7 @@ resource "aws_subnet" "private" {
   for_each = local.private_subnets
 
   vpc_id            = aws_vpc.this.id
-  availability_zone = each.key
+  availability_zone = "${var.aws_region}${each.key}"
   cidr_block        = each.value
 
   tags = { Name = "${var.name}-private-${each.key}" }
@@ -117,7 +106,7 @@ resource "aws_nat_gateway" "this" {
   count = var.host_network == "private-nat" ? 1 : 0
 
   allocation_id = aws_eip.nat[0].id
-  subnet_id     = aws_subnet.public[local.zones[0]].id
+  subnet_id     = aws_subnet.public[var.zones[0]].id
 
   tags = { Name = var.name }
 

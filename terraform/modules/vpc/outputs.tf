@@ -4,6 +4,6 @@ output "vpc_id" {
 }
 
 output "host_subnet_ids" {
-  description = "Subnets for hosts, one a zone, in the zones' order."
-  value       = [for zone in local.zones : local.private ? aws_subnet.private[zone].id : aws_subnet.public[zone].id]
+  description = "Subnet for hosts of each zone, by its letter."
+  value       = { for zone in var.zones : zone => local.private ? aws_subnet.private[zone].id : aws_subnet.public[zone].id }
 }

@@ -14,8 +14,8 @@ variable "cidr" {
 }
 
 variable "zones" {
-  description = "How many availability zones have subnets."
-  type        = number
+  description = "Letters of the availability zones that have subnets."
+  type        = list(string)
 }
 
 variable "host_network" {

@@ -19,12 +19,6 @@ mock_data "aws_partition" {
   }
 }
 
-mock_data "aws_availability_zones" {
-  defaults = {
-    names = ["eu-central-1a", "eu-central-1b", "eu-central-1c", "eu-central-1d"]
-  }
-}
-
 mock_data "aws_ami" {
   defaults = {
     id = "ami-0123456789abcdef0"
