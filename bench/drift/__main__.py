@@ -5,19 +5,17 @@ import json
 import re
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from bench.drift import measure, report
 from bench.drift.material import HERE, Population, Split, trained_reference
-from flask_app.data.dataset import read_csv
+from flask_app.data import source
 from flask_app.settings import Settings
 
 ROOT = HERE.parents[1]
 RESULTS = HERE / "results.json"
 PAGE = ROOT / "docs/drift.md"
 PLOT = ROOT / "docs/images/drift-power.png"
-BESIDE = ROOT.parent / "shared/data/shill_bidding_uci562.csv"
 ESTIMATE_ROWS = 2_000
 
 
@@ -49,10 +47,9 @@ def main() -> int:
 
 
 def _measure(count: int, windows: int) -> dict[str, Any]:
-    path = Path(Settings.from_environment().dataset or BESIDE)
-    manifest, reference = trained_reference(path)
+    dataset = source.load(Settings.from_environment())
+    manifest, reference = trained_reference()
     begin = time.process_time()
-    dataset = read_csv(path)
     population = Population(dataset)
 
     def tell(what: str) -> None:
@@ -64,7 +61,7 @@ def _measure(count: int, windows: int) -> dict[str, Any]:
     tell("false alarms")
     power = measure.power(splits, windows // 10)
     tell("power")
-    outliers = measure.outliers(splits, windows // 20)
+    outliers = measure.outliers(splits, windows // 40)
     tell("outliers")
     estimates = measure.estimates(
         reference, manifest.threshold.value, rows=ESTIMATE_ROWS, windows=windows, seed=0

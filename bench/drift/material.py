@@ -96,9 +96,9 @@ class Split:
         return np.bincount(places, minlength=count) / len(places)
 
 
-def trained_reference(dataset: Path) -> tuple[Manifest, pd.DataFrame]:
-    """Train on `dataset`, unless it is done, and return the manifest and reference.parquet."""
-    environment = os.environ | {"SHILL_MODEL_STORE": str(STORE), "SHILL_DATASET": str(dataset)}
+def trained_reference() -> tuple[Manifest, pd.DataFrame]:
+    """Train on the same dataset, unless it is done; return manifest and reference.parquet."""
+    environment = os.environ | {"SHILL_MODEL_STORE": str(STORE)}
 
     def shill(*arguments: str) -> str:
         command = [sys.executable, "-m", "flask_app", *arguments]

@@ -33,7 +33,7 @@ SMALLEST_THRESHOLD = 0.01
 """For features that never vary in the reference."""
 
 # Higher favours features of light tails, lower those of heavy ones; the rate is the same.
-_USUAL = 0.85
+_USUAL = 0.8
 _BATCH = 128
 _DIGITS = 5
 
