@@ -68,9 +68,21 @@ def section(title: str, *panels: Panel) -> Section:
 
 
 def board(
-    uid: str, description: str, *, job: str, since: str, sections: Iterable[Section]
+    uid: str,
+    description: str,
+    *,
+    job: str,
+    since: str,
+    sections: Iterable[Section],
+    by_model: bool = False,
 ) -> models.Dashboard:
-    """A dashboard over the hosts on which Prometheus has `job`."""
+    """A dashboard over the hosts on which Prometheus has `job`.
+
+    One that does not tell models apart hides their choice, which links carry on all the same.
+    """
+    model_version = _variable("model_version", "Model version", VERSIONS)
+    if not by_model:
+        model_version.hide(models.VariableHide.HIDE_VARIABLE)
     built = (
         dashboard.Dashboard(TITLES[uid])
         .uid(uid)
@@ -88,7 +100,7 @@ def board(
             .current(models.VariableOption(selected=True, text="Prometheus", value="prometheus"))
         )
         .with_variable(_variable("instance", "Host", f'label_values(up{{job="{job}"}}, instance)'))
-        .with_variable(_variable("model_version", "Model version", VERSIONS))
+        .with_variable(model_version)
     )
     for other, title in TITLES.items():
         if other != uid:

@@ -80,6 +80,15 @@ def words(named: dict[int, tuple[str, str]]) -> list[models.ValueMapping]:
     ]
 
 
+# A share of nothing is not a number: where there was no traffic, nothing failed and nothing was late.
+IDLE = models.SpecialValueMap(
+    options=models.DashboardSpecialValueMapOptions(
+        match=models.SpecialValueMatch.NULL_AND_NAN,
+        result=models.ValueMappingResult(text="no traffic", color=GREY),
+    )
+)
+
+
 def property_(name: str, value: object) -> models.DynamicConfigValue:
     """A property of an override."""
     return models.DynamicConfigValue(name, value)

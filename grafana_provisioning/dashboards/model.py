@@ -413,5 +413,6 @@ def build() -> Dashboard:
         "Whether the scores of the shill-bidding model can be trusted, and what that rests on.",
         job="model_server",
         since="now-24h",
+        by_model=True,
         sections=[glance(), drift(), performance(), predictions(), window()],
     )

@@ -16,6 +16,7 @@ from grafana_provisioning.panels import (
     BLUE,
     GREEN,
     GREY,
+    IDLE,
     ORANGE,
     PURPLE,
     RED,
@@ -97,6 +98,7 @@ def glance() -> Section:
             ),
         )
         .decimals(2)
+        .mappings([IDLE])
         .span(4)
         .height(5),
         number(
@@ -107,6 +109,7 @@ def glance() -> Section:
             thresholds=((None, GREEN), (IN_TIME_SECONDS, YELLOW), (0.1, RED)),
         )
         .decimals(1)
+        .mappings([IDLE])
         .span(4)
         .height(5),
         number(
@@ -118,6 +121,7 @@ def glance() -> Section:
             thresholds=BUDGET,
         )
         .decimals(0)
+        .mappings([IDLE])
         .span(4)
         .height(5),
         number(
@@ -129,6 +133,7 @@ def glance() -> Section:
             thresholds=BUDGET,
         )
         .decimals(0)
+        .mappings([IDLE])
         .span(4)
         .height(5),
     )

@@ -385,7 +385,8 @@ def draw(dashboard: dict[str, Any], prometheus: Prometheus) -> Figure:
     page = Box(figure, 0, 0, WIDTH, height)
     page.text(16, 26, dashboard["title"], 22, weight="bold")
     page.text(WIDTH - 16, 26, LABEL, 15, ha="right", color="#B35900", weight="bold")
-    shown = [f"{v['label']}: {_chosen(v)}" for v in dashboard["templating"]["list"]]
+    variables = [v for v in dashboard["templating"]["list"] if not v.get("hide")]
+    shown = [f"{variable['label']}: {_chosen(variable)}" for variable in variables]
     shown.append(f"Last {prometheus.seconds / 3600:g} h")
     page.text(16, 60, "     ".join(shown), 14, color=FAINT)
     annotations = dashboard["annotations"]["list"]

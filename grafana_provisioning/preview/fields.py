@@ -99,9 +99,11 @@ class Field:
 
     def _mapping(self, value: float) -> dict[str, Any]:
         for mapping in self.get("mappings") or []:
-            found = mapping["options"].get(f"{value:g}") if mapping["type"] == "value" else None
-            if found:
-                return dict(found)
+            options = mapping["options"]
+            if mapping["type"] == "special" and math.isnan(value):
+                return dict(options["result"])
+            if mapping["type"] == "value" and f"{value:g}" in options:
+                return dict(options[f"{value:g}"])
         return {}
 
     def text(self, value: float) -> str:

@@ -1,5 +1,6 @@
 """The committed dashboards are the generator's, and keep to what a panel owes its reader."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,11 @@ class TestDashboard:
         assert list(variables) == ["datasource", "instance", "model_version"]
         assert variables["datasource"]["current"]["value"] == "prometheus"
         assert variables["instance"]["multi"]
+
+    def test_it_offers_a_choice_of_models_where_that_changes_something(self, uid: str) -> None:
+        *_, model_version = COMMITTED[uid]["templating"]["list"]
+        used = "$model_version" in json.dumps(COMMITTED[uid]["panels"])
+        assert used is not (model_version.get("hide") == 2)
 
     def test_it_marks_model_changes_and_starts(self, uid: str) -> None:
         marks = {mark["name"]: mark for mark in COMMITTED[uid]["annotations"]["list"]}

@@ -42,7 +42,13 @@ PANEL: dict[str, Any] = {
             "thresholds": {
                 "steps": [{"value": None, "color": "green"}, {"value": 1, "color": "red"}]
             },
-            "mappings": [{"type": "value", "options": {"0": {"text": "none", "color": "grey"}}}],
+            "mappings": [
+                {"type": "value", "options": {"0": {"text": "none", "color": "grey"}}},
+                {
+                    "type": "special",
+                    "options": {"match": "null+nan", "result": {"text": "idle", "color": "grey"}},
+                },
+            ],
         },
         "overrides": [
             {
@@ -66,6 +72,7 @@ def test_a_threshold_colours_what_reaches_it() -> None:
 def test_a_mapping_replaces_number_and_colour() -> None:
     field = Field(PANEL, "other")
     assert (field.text(0.0), field.color(0.0)) == ("none", "grey")
+    assert (field.text(math.nan), field.color(math.nan)) == ("idle", "grey")
 
 
 def test_an_override_is_for_its_series_alone() -> None:
