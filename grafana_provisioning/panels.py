@@ -80,7 +80,7 @@ def words(named: dict[int, tuple[str, str]]) -> list[models.ValueMapping]:
     ]
 
 
-# A share of nothing is not a number: where there was no traffic, nothing failed and nothing was late.
+# A share of nothing is not a number: without traffic, nothing failed and nothing was late.
 IDLE = models.SpecialValueMap(
     options=models.DashboardSpecialValueMapOptions(
         match=models.SpecialValueMatch.NULL_AND_NAN,
