@@ -91,7 +91,7 @@ module "security" {
   allowed_web_cidr  = var.allowed_web_cidr
   web_ports         = var.web_ports
   egress_ports      = var.egress_ports
-  peer_ports        = length(var.hosts) > 1 ? { api = 8000, node-exporter = 9100 } : {}
+  peer_ports        = { api = 8000, node-exporter = 9100, docker = 9323 }
 
   bucket            = local.bucket
   kms_key_arn       = var.kms_key_arn

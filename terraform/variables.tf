@@ -89,7 +89,7 @@ variable "zones" {
 }
 
 variable "host_network" {
-  description = "Where hosts are: `public` - each with an elastic address; `private-nat` - without one, out by a NAT gateway; `private-endpoints` - reaching nothing but AWS, so images and packages must be brought."
+  description = "Where hosts are: `public` - each with an elastic address; `private-nat` - without one, out by a NAT gateway; `private-endpoints` - reaching nothing but AWS, by five endpoints in each zone that cost more than a host; images and packages must be brought."
   type        = string
   default     = "public"
   nullable    = false
@@ -155,7 +155,7 @@ variable "allowed_web_cidr" {
 }
 
 variable "web_ports" {
-  description = "Ports that allowed_web_cidr reaches, by name."
+  description = "Ports that allowed_web_cidr reaches, by name. What listens there is for inventory/group_vars/aws_ec2.yml to say."
   type        = map(number)
   default     = { api = 8000, grafana = 3000 }
   nullable    = false
@@ -222,6 +222,11 @@ variable "hosts" {
   validation {
     condition     = alltrue([for host in var.hosts : length(host.roles) > 0 && length(setsubtract(host.roles, ["model_servers", "monitoring"])) == 0])
     error_message = "hosts has roles that site.yml does not know: choose from model_servers and monitoring, at least one."
+  }
+
+  validation {
+    condition     = length([for host in var.hosts : host if contains(host.roles, "monitoring")]) <= 1
+    error_message = "hosts has several with the role monitoring, but Prometheus listens to its own host alone: give all but one roles = [\"model_servers\"]."
   }
 
   validation {

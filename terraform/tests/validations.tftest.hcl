@@ -208,6 +208,16 @@ run "role_unknown" {
   expect_failures = [var.hosts]
 }
 
+run "two_monitors" {
+  command = plan
+
+  variables {
+    hosts = { "1" = {}, "2" = {} }
+  }
+
+  expect_failures = [var.hosts]
+}
+
 run "zone_without_subnet" {
   command = plan
 

@@ -18,7 +18,7 @@ from tests.terraform.pages import (
     refusals_table,
     variables_table,
 )
-from tests.terraform.tools import TERRAFORM, Workspace
+from tests.terraform.tools import ROOT, TERRAFORM, Workspace
 
 SOURCES = [path for path in sorted(TERRAFORM.rglob("*.tf")) if ".terraform" not in path.parts]
 VALIDATIONS = "validations.tftest.hcl"
@@ -93,6 +93,14 @@ def test_each_refusal_names_the_variable_and_the_remedy(found_refusals: list[Ref
     for refusal in found_refusals:
         assert refusal.message.startswith(refusal.variable), refusal
         assert re.search(rf"[:,] (?:or )?(?:{remedies})\b", refusal.message), refusal
+
+
+def test_alarms_are_about_metrics_that_there_are() -> None:
+    alarms = (TERRAFORM / "modules" / "operations" / "alarms.tf").read_text()
+    metrics = set(re.findall(r"\((shill_\w+)\)", alarms))
+    assert metrics
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    assert {metric for metric in metrics if not re.search(rf"\b{metric}\b", page)} == set()
 
 
 def test_nothing_is_put_into_a_host() -> None:

@@ -41,10 +41,10 @@ def test_a_second_plan_changes_nothing_but_what_moto_forgets(chain: Chain) -> No
     referring = {
         f'module.security.aws_vpc_security_group_{way}_rule.peers["{port}"]': {"description"}
         for way in ("ingress", "egress")
-        for port in ("api", "node-exporter")
+        for port in ("api", "docker", "node-exporter")
     }
     assert chain.environments["production"].changes == referring
-    assert chain.environments["staging"].changes == {}
+    assert chain.environments["staging"].changes == referring
     assert chain.bootstrap.changes == {}
 
 
@@ -123,6 +123,20 @@ def test_ansible_connects_to_the_elastic_address(chain: Chain) -> None:
     assert chain.rendered("[ansible_user, ansible_host, ansible_ssh_common_args | trim]") == {
         name: ["admin", addresses[key]["public_ip"], "-o StrictHostKeyChecking=accept-new"]
         for key, name in hosts(chain, "production").items()
+    }
+
+
+def test_roles_get_their_variables_from_it(chain: Chain) -> None:
+    outputs = chain.environments["production"].outputs
+    variables = (
+        "[prediction_archive_target, node_exporter_bind, prometheus_alertmanager_sns_topic_arn]"
+    )
+    assert chain.rendered(variables, "--limit", "monitoring") == {
+        hosts(chain, "production")["1"]: [
+            f"s3://{outputs['bucket']}",
+            f"{outputs['hosts']['1']['private_ip']}:9100",
+            outputs["alert_topic_arn"],
+        ]
     }
 
 
