@@ -83,14 +83,24 @@ def test_a_prometheus_that_is_not_there_is_named() -> None:
         Prometheus("http://127.0.0.1:1/", end=0, seconds=60).run({"expr": "x"})
 
 
+QUERIES = [target for one in dashboards() for p in panels(one) for target in p["targets"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [([], len(QUERIES) - len(MAY_BE_EMPTY)), (["--strict"], len(QUERIES))],
+)
 def test_every_query_that_finds_nothing_is_named(
-    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    options: list[str],
+    named: int,
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["check", "--prometheus", url])
+    monkeypatch.setattr("sys.argv", ["check", "--prometheus", url, *options])
     assert main() == 1
     lines = capsys.readouterr().out.splitlines()
-    queries = [target for one in dashboards() for p in panels(one) for target in p["targets"]]
-    assert len(lines) == len(queries) - len(MAY_BE_EMPTY)
+    assert len(lines) == named
     assert any(line.startswith("shill-model: Verdict (A): finds nothing") for line in lines)
 
 
