@@ -70,16 +70,22 @@ class Environment:
                     if value != change["before"][name]
                 }
 
+    def planned(self, **variables: object) -> Any:
+        """What would be there with other values of variables."""
+        chosen = [f"-var={name}={json.dumps(value)}" for name, value in variables.items()]
+        self.workspace.run("plan", "-input=false", "-no-color", "-out=other", *chosen)
+        return self.workspace.show("other")["planned_values"]["root_module"]
+
     def destroy(self) -> None:
         self.workspace.run(
             "destroy", "-auto-approve", "-input=false", "-no-color", "-refresh=false"
         )
 
-    def managed(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Its resources of a type, by address."""
+    def managed(self, kind: str, module: dict[str, Any] | None = None) -> dict[str, dict[str, Any]]:
+        """Its resources of a type, by address; or those of a plan's root module."""
         return {
             found["address"]: found["values"]
-            for found in resources(self.state)
+            for found in resources(module or self.state)
             if found["mode"] == "managed" and found["type"] == kind
         }
 

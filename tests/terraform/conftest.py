@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -91,6 +92,14 @@ def chain_begun(
 
     with emulator(tmp_path_factory.mktemp("moto")) as url, ThreadPoolExecutor(1) as pool:
         yield pool.submit(begin, url)
+
+
+@pytest.fixture(scope="session")
+def complete(chain: Chain) -> Any:
+    """What production would be with what moto lacks: planned by the real provider, at least."""
+    return chain.environments["production"].planned(
+        instance_connect_endpoint=True, monthly_budget_usd=50, snapshots_kept=7
+    )
 
 
 @pytest.fixture(scope="session")

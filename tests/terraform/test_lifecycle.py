@@ -48,6 +48,18 @@ def test_a_second_plan_changes_nothing_but_what_moto_forgets(chain: Chain) -> No
     assert chain.bootstrap.changes == {}
 
 
+def test_what_moto_lacks_is_at_least_planned(chain: Chain, complete: Any) -> None:
+    """By the real provider, which checks more than a mock does."""
+    added = {found["type"] for found in resources(complete) if found["mode"] == "managed"} - {
+        found["type"] for found in resources(chain.environments["production"].state)
+    }
+    assert added == {
+        "aws_budgets_budget",
+        "aws_dlm_lifecycle_policy",
+        "aws_ec2_instance_connect_endpoint",
+    }
+
+
 def test_hosts_are_bare(chain: Chain) -> None:
     for environment in chain.environments.values():
         instances = environment.managed("aws_instance")

@@ -164,6 +164,18 @@ def test_a_host_with_a_key_may_use_that_key_only(chain: Chain) -> None:
     assert not allowed(host, "kms:ScheduleKeyDeletion", ours)
 
 
+def test_the_evaluation_itself_denies_what_iam_would() -> None:
+    """Nothing said is a denial, a denial outweighs, and what the context lacks matches nothing."""
+    allow: Statement = {"Effect": "Allow", "Action": "s3:Get*", "Resource": "arn:aws:s3:::b/?/*"}
+    deny: Statement = {**allow, "Effect": "Deny", "Condition": {"Bool": {"tls": "false"}}}
+    assert allowed([allow, deny], "S3:getobject", "arn:aws:s3:::b/x/y", {"tls": "true"})
+    assert allowed([allow, deny], "s3:GetObject", "arn:aws:s3:::b/x/y")
+    assert not allowed([allow, deny], "s3:GetObject", "arn:aws:s3:::b/x/y", {"tls": "false"})
+    assert not allowed([allow], "s3:PutObject", "arn:aws:s3:::b/x/y")
+    assert not allowed([allow], "s3:GetObject", "arn:aws:s3:::b/xx/y")
+    assert not allowed([], "s3:GetObject", "arn:aws:s3:::b/x/y")
+
+
 EVERYTHING: Statement = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 OBJECT = f"{BUCKET}/models/production.json"
 
@@ -207,6 +219,34 @@ def test_the_schedule_starts_and_stops_its_hosts_only(chain: Chain) -> None:
     assert allowed(scheduler, "ec2:StopInstances", mine)
     assert not allowed(scheduler, "ec2:TerminateInstances", mine)
     assert not allowed(scheduler, "ec2:StopInstances", INSTANCE)
+
+
+def test_snapshots_are_made_of_our_hosts_and_only_they_are_removed(
+    chain: Chain, complete: Any
+) -> None:
+    (policy,) = [
+        policy["policy"]
+        for address, policy in chain.environments["production"]
+        .managed("aws_iam_role_policy", complete)
+        .items()
+        if "snapshots" in address
+    ]
+    dlm = json.loads(policy)["Statement"]
+    ours = {"aws:ResourceTag/Project": "shill", "aws:ResourceTag/Environment": "production"}
+    snapshot = f"arn:aws:ec2:{REGION}::snapshot/snap-1"
+    volume = f"arn:aws:ec2:{REGION}:{ACCOUNT}:volume/vol-1"
+    for action, resource in {
+        "ec2:CreateSnapshots": INSTANCE,
+        "ec2:CreateSnapshot": volume,
+        "ec2:DeleteSnapshot": snapshot,
+    }.items():
+        assert allowed(dlm, action, resource, ours)
+        assert not allowed(dlm, action, resource, ours | {"aws:ResourceTag/Project": "other"})
+        assert not allowed(dlm, action, resource)
+    assert allowed(dlm, "ec2:CreateTags", snapshot)
+    assert not allowed(dlm, "ec2:CreateTags", INSTANCE, ours)
+    assert not allowed(dlm, "ec2:TerminateInstances", INSTANCE, ours)
+    assert not allowed(dlm, "ec2:ModifySnapshotAttribute", snapshot, ours)
 
 
 def test_flow_logs_are_written_to_their_group_only(chain: Chain) -> None:
