@@ -181,7 +181,6 @@ def drift() -> Section:
             unit="none",
             thresholds=((None, "transparent"), (1, RED)),
         )
-        .decimals(1)
         .axis_soft_max(1.2)
         .span(14)
         .height(9),
