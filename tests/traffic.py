@@ -8,8 +8,10 @@ from typing import Any
 from unittest import mock
 
 import msgspec
+import pandas as pd
 
 from flask_app.drift.labels import LABELS
+from flask_app.model.bundle import REFERENCE, Bundle
 from flask_app.prediction_log import LoggedLabel, LoggedPrediction, SegmentWriter
 from flask_app.record import FEATURES, Record
 
@@ -71,3 +73,21 @@ def write(
 def write_labels(log_dir: Path, labels: Iterable[LoggedLabel], *, at: float = NOW) -> Path:
     """Append `labels` to the label log of the prediction log `log_dir`."""
     return write(log_dir / LABELS, labels, at=at)
+
+
+def write_reference(directory: Path, bundle: Path) -> None:
+    """Append a prediction, made now, of each row that `bundle` was trained on: nothing drifted."""
+    manifest, now = Bundle.open(bundle).manifest, time.time()
+    rows = pd.read_parquet(bundle / REFERENCE)[[*FEATURES, "auction_id", "probability"]]
+    lines = (
+        prediction(
+            now,
+            number,
+            model_version=manifest.version,
+            prediction=int(row["probability"] >= manifest.threshold.value),
+            threshold=manifest.threshold.value,
+            **row,
+        )
+        for number, row in enumerate(rows.to_dict("records"))
+    )
+    write(directory, lines, at=now)

@@ -12,6 +12,7 @@ import pytest
 from flask_app.image_context import ROOT, context_files, image_tag, write_tar
 
 SERVER = "flask_app/serving/Dockerfile"
+DRIFT = "flask_app/drift/Dockerfile"
 DOCKERFILES = sorted(
     path.relative_to(ROOT).as_posix() for path in ROOT.glob("flask_app/*/Dockerfile")
 )
@@ -40,9 +41,19 @@ def test_the_server_s_context_is_serving_code_without_training_tests_or_caches()
     ]
 
 
+def test_the_drift_job_s_context_is_its_code_without_server_and_training() -> None:
+    files = context_files(DRIFT)
+    assert {DRIFT, "flask_app/commands/drift.py", "requirements/drift.txt"} <= set(files)
+    unwanted = ("flask_app/data/", "flask_app/serving/", "flask_app/training/", "tests/")
+    assert not [name for name in files if name.startswith(unwanted) or "__pycache__" in name]
+
+
 @pytest.mark.parametrize(
     ("dockerfile", "modules"),
-    [(SERVER, "flask_app.serving.asgi, flask_app.commands.model")],
+    [
+        (SERVER, "flask_app.serving.asgi, flask_app.commands.model"),
+        (DRIFT, "flask_app.commands.drift, flask_app.commands.ship"),
+    ],
 )
 def test_a_context_alone_can_be_imported(tmp_path: Path, dockerfile: str, modules: str) -> None:
     write_tar(dockerfile, tmp_path / "context.tar")
@@ -81,20 +92,24 @@ def test_another_base_image_changes_the_tag() -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("dockerfile", "name"),
     [
-        "extra-ca.pem",
-        "docs/new.md",
-        "flask_app/training/x.py",
-        "flask_app/drift/x.py",
-        "flask_app/__pycache__/x.pyc",
+        (SERVER, "extra-ca.pem"),
+        (SERVER, "docs/new.md"),
+        (SERVER, "flask_app/training/x.py"),
+        (SERVER, "flask_app/drift/x.py"),
+        (SERVER, "flask_app/__pycache__/x.pyc"),
+        (DRIFT, "flask_app/serving/x.py"),
+        (DRIFT, "requirements/serve.txt"),
     ],
 )
-def test_what_the_image_does_not_contain_leaves_its_tag_alone(checkout: Path, name: str) -> None:
-    before = image_tag(SERVER, checkout)
+def test_what_an_image_does_not_contain_leaves_its_tag_alone(
+    checkout: Path, dockerfile: str, name: str
+) -> None:
+    before = image_tag(dockerfile, checkout)
     (checkout / name).parent.mkdir(parents=True, exist_ok=True)
     (checkout / name).write_text("anything")
-    assert image_tag(SERVER, checkout) == before
+    assert image_tag(dockerfile, checkout) == before
 
 
 def test_the_written_context_is_the_same_to_the_byte_each_time(tmp_path: Path) -> None:
