@@ -1,0 +1,1 @@
+"""A day at the auction house, played on the lab in minutes."""

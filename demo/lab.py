@@ -1,0 +1,103 @@
+"""The lab's parts as the day sees them: API, drift job, Prometheus, Alertmanager."""
+
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import requests
+
+from flask_app.drift.summary import Summary
+
+SECONDS = 10.0
+REPORTS = "/var/lib/shill/reports"
+PATIENCE_SECONDS = 90.0
+SINGLES = 50
+SCORED = (0, 3)
+"""Exit statuses of the drift job that mean: the window was scored."""
+
+
+class LabError(Exception):
+    """The lab does not do what `make up` has left it doing."""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Where the parts of the lab are reached from the controller."""
+
+    container: str = "shill-lab"
+    api: str = "http://127.0.0.1:8000"
+    prometheus: str = "http://127.0.0.1:9090"
+    alertmanager: str = "http://127.0.0.1:9093"
+
+    def predict(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Have `records` scored, the first ones one by one; returns the predictions."""
+        singles = [self._call("POST", f"{self.api}/predict", json=r) for r in records[:SINGLES]]
+        batch = self._call("POST", f"{self.api}/predict_batch", json=records[SINGLES:])
+        return [*singles, *batch["predictions"]]
+
+    def label(self, labels: list[dict[str, Any]]) -> None:
+        """Send what became known about earlier predictions."""
+        self._call("POST", f"{self.api}/feedback", json={"labels": labels})
+
+    def run_drift_job(self) -> Summary:
+        """Run the job as cron does, and return its summary once its alerts have been judged."""
+        began = time.time()
+        done = self._on_host("/usr/local/sbin/shill-drift")
+        if done.returncode not in SCORED:
+            raise LabError(
+                f"the drift job ended with {done.returncode}: {done.stdout}{done.stderr}"
+            )
+        newest = self._on_host(
+            "sh", "-c", f'cat "$(ls -d {REPORTS}/20*/ | tail -n 1)summary.json"'
+        ).stdout
+        self._wait("Prometheus to scrape the run", lambda: self._scraped() >= began - 1)
+        scraped = time.time()
+        self._wait("Prometheus to evaluate its rules", lambda: self._evaluated() > scraped)
+        return msgspec.json.decode(newest, type=Summary)
+
+    def alerts(self) -> tuple[str, ...]:
+        """Names of the alerts that Alertmanager holds as firing, Watchdog left out."""
+        firing = self._call("GET", f"{self.alertmanager}/api/v2/alerts", params={"active": "true"})
+        names = {alert["labels"]["alertname"] for alert in firing}
+        return tuple(sorted(names - {"Watchdog"}))
+
+    def _scraped(self) -> float:
+        query = {"query": "max(shill_drift_last_run_timestamp_seconds)"}
+        answer = self._call("GET", f"{self.prometheus}/api/v1/query", params=query)
+        return max((float(sample["value"][1]) for sample in answer["data"]["result"]), default=0.0)
+
+    def _evaluated(self) -> float:
+        """When the group of rules that was evaluated longest ago was, Unix time."""
+        answer = self._call("GET", f"{self.prometheus}/api/v1/rules")
+        return min(
+            datetime.fromisoformat(group["lastEvaluation"]).timestamp()
+            for group in answer["data"]["groups"]
+        )
+
+    def _on_host(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["docker", "exec", self.container, *command],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def _call(self, method: str, url: str, **arguments: Any) -> Any:
+        try:
+            response = requests.request(method, url, timeout=SECONDS, **arguments)
+            response.raise_for_status()
+        except requests.RequestException as error:
+            raise LabError(f"{url}: {error}: is the lab up? `make up`") from error
+        return response.json()
+
+    @staticmethod
+    def _wait(what: str, condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            if time.monotonic() > end:
+                raise LabError(f"waited {PATIENCE_SECONDS:g} s for {what}")
+            time.sleep(0.5)

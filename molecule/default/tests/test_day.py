@@ -1,0 +1,91 @@
+"""A day on the whole host: traffic, drift job, Prometheus, Alertmanager, and whom it tells."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+
+from demo.lab import Lab
+from demo.play import Step, play
+from grafana_provisioning.check import empty
+from grafana_provisioning.queries import Prometheus
+
+TARGETS = """
+import collections, json, urllib.request
+targets = json.load(urllib.request.urlopen("http://127.0.0.1:9090/api/v1/targets", timeout=10))
+health = collections.defaultdict(list)
+for target in targets["data"]["activeTargets"]:
+    health[target["labels"]["job"]].append(target["health"])
+print(json.dumps(health))
+"""
+INBOX = "/var/lib/lab-inbox/notifications.jsonl"
+
+
+@pytest.fixture(scope="module")
+def day() -> list[Step]:
+    """The day of `make demo`, played."""
+    return list(play(Lab()))
+
+
+@pytest.fixture(scope="module")
+def notified(day: list[Step], host: Host) -> list[dict[str, Any]]:
+    """What the webhook has received of drift alerts by then."""
+    del day
+    lines = host.check_output(f"cat {INBOX}").splitlines()
+    notifications = [json.loads(line) for line in lines]
+    return [n for n in notifications if n["commonLabels"].get("alertname") == "DataDrift"]
+
+
+def steps(day: list[Step], habit: str) -> Iterator[Step]:
+    return (step for step in day if step.habit == habit)
+
+
+def test_a_day_as_trained_disturbs_nobody(day: list[Step]) -> None:
+    before = day[: [step.habit for step in day].index("new habit")]
+    assert before
+    assert [step.alerts for step in before] == [()] * len(before)
+
+
+def test_the_second_run_after_the_onset_raises_the_alert(day: list[Step]) -> None:
+    first, second, *_ = steps(day, "new habit")
+    assert first.summary.alarm
+    assert "DataDrift" not in first.alerts
+    assert "DataDrift" in second.alerts
+
+
+def test_what_shills_do_otherwise_is_what_has_drifted(day: list[Step]) -> None:
+    for step in steps(day, "new habit"):
+        assert step.summary.drift is not None
+        assert "successive_outbidding" in step.summary.drift.drifted
+
+
+def test_the_alert_clears_when_the_habit_is_gone(day: list[Step]) -> None:
+    assert day[-1].habit == "as trained"
+    assert "DataDrift" not in day[-1].alerts
+
+
+def test_the_webhook_is_told_of_the_beginning_and_of_the_end(
+    notified: list[dict[str, Any]],
+) -> None:
+    assert [n["status"] for n in notified] == ["firing", "resolved"]
+
+
+def test_labels_show_late_how_much_worse_the_predictions_were(day: list[Step]) -> None:
+    labelled = [step.summary.labelled.f1 for step in day if step.summary.labelled.f1 is not None]
+    assert min(labelled) < day[0].summary.baseline["f1"] - 0.1
+
+
+@pytest.mark.usefixtures("day")
+def test_every_panel_of_every_dashboard_finds_what_it_must() -> None:
+    assert list(empty(Prometheus(Lab().prometheus, time.time(), 600))) == []
+
+
+@pytest.mark.usefixtures("day")
+def test_every_target_is_up(host: Host) -> None:
+    answer = host.check_output("python3 -c %s", TARGETS)
+    assert json.loads(answer) == {
+        job: ["up"] for job in ("alertmanager", "docker", "model_server", "node", "prometheus")
+    }
