@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 VENV := .venv
 BIN := $(VENV)/bin
+MINUTES := 0
 DESK := $(VENV)/.locked
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-emit-index-url --no-header --quiet
@@ -19,7 +20,7 @@ export MOLECULE_REPORT := false
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
 up: bundle ## Boot the lab host, provision it with ansible/site.yml, smoke-test it, print the URLs
@@ -30,6 +31,10 @@ up: bundle ## Boot the lab host, provision it with ansible/site.yml, smoke-test 
 		'Predict     POST http://127.0.0.1:8000/predict' \
 		'Model       http://127.0.0.1:8000/model' \
 		'Metrics     http://127.0.0.1:8000/metrics' \
+		'Reports     http://127.0.0.1:8001/' \
+		'Prometheus  http://127.0.0.1:9090' \
+		'Alerts      http://127.0.0.1:9093' \
+		'Grafana     http://127.0.0.1:3000, where its image can be had' \
 		'Provision   . .venv/bin/activate && cd ansible && ansible-playbook site.yml' \
 		'Remove      make down'
 
@@ -40,6 +45,14 @@ bundle: $(DESK) ## Train (or find) the model bundle that hosts are given
 .PHONY: serve
 serve: bundle ## Run the API alone, without Docker, on http://127.0.0.1:8000
 	exec gunicorn --config python:flask_app.serving.gunicorn_conf
+
+.PHONY: demo
+demo: $(DESK) ## Play a day on the lab of `make up`: drift, late labels, an alert that fires and clears
+	python -m demo
+
+.PHONY: dashboard-preview
+dashboard-preview: $(DESK) ## Draw the dashboards from the lab's Prometheus into docs/images/ (MINUTES=10: the last ten)
+	python -m grafana_provisioning.preview --minutes $(MINUTES)
 
 .PHONY: down
 down: $(DESK) ## Remove the lab host
@@ -55,7 +68,7 @@ test: engine ## Run every test: lint, unit, integration, roles on real hosts
 
 .PHONY: unit
 unit: $(DESK) ## Run the unit tests
-	pytest tests/unit tests/docs
+	pytest --numprocesses logical tests/unit tests/docs
 
 .PHONY: lint
 lint: $(DESK) ## Check style, types and playbooks
@@ -65,14 +78,17 @@ lint: $(DESK) ## Check style, types and playbooks
 	ansible-lint
 
 .PHONY: bench
-bench: $(DESK) ## Measure the API beside its peers and rewrite docs/benchmarks.md
+bench: $(DESK) ## Measure the API beside its peers, drift monitoring and its job; rewrite what the docs say of them
 	python -m bench.serving --write-docs
+	python -m bench.drift --write-docs
+	python -m bench.drift_job
 
 .PHONY: lock
 lock: $(DESK) ## Resolve the dependencies anew into the lock files
 	$(LOCK) requirements/desk.in --output-file requirements.txt
 	$(LOCK) --constraint requirements.txt requirements/serve.in --output-file requirements/serve.txt
 	$(LOCK) --constraint requirements.txt requirements/drift.in --output-file requirements/drift.txt
+	$(LOCK) requirements/checkov.in --output-file requirements/checkov.txt
 	$(LOCK) --constraint requirements.txt bench/serving/requirements.in --output-file bench/serving/requirements.txt
 
 # pip installs uv, uv installs the rest: both only what the lock file's hashes admit.

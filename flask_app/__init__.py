@@ -1,6 +1,7 @@
-"""Shill-bidding detection: data -> training -> bundle -> predictor -> API -> prediction log.
+"""Shill bidding: data -> training -> bundle -> predictor -> API -> prediction log -> drift.
 
-Each package may import those before it in that line, never those after it.
+Each package may import those before it in that line, never those after it. Training alone looks
+ahead: a bundle carries the thresholds by which drift from its data is judged.
 """
 
 import os
