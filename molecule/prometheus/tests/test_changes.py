@@ -83,9 +83,7 @@ def test_a_configuration_that_promtool_refuses_leaves_the_old_one_serving(
     done = converge(prometheus_extra_scrape_configs=[{"job_name": "x", "scrape_interval": "soon"}])
 
     assert done.returncode != 0
-    assert 'not a valid duration string: \\"soon\\"' in done.stdout.replace('\\\\"', '\\"') or (
-        'not a valid duration string: "soon"' in done.stdout
-    )
+    assert 'not a valid duration string: "soon"' in done.stdout
     assert (host.file("/etc/prometheus/prometheus.yml").content, metric(STARTED)) == before
     assert targets(api, "node") == {host.check_output("hostname")}
 
@@ -111,7 +109,13 @@ def test_a_host_comes_and_goes_without_a_reload(
     other = ({"trixie", "bookworm"} - {here}).pop()
     before = metric(STARTED), metric(RELOADED)
 
-    added = converge(prometheus_model_servers=[here, other])
+    # Every program as one that other hosts reach; the role changes nothing but the targets for it.
+    added = converge(
+        prometheus_model_servers=[here, other],
+        model_server_bind="0.0.0.0:8000",
+        node_exporter_bind="0.0.0.0:9100",
+        docker_metrics_address="0.0.0.0:9323",
+    )
     assert added.returncode == 0, added.stdout
     eventually(lambda: targets(api, "model_server") == {here, other})
 

@@ -3,15 +3,14 @@
 from pathlib import Path
 
 import pytest
-from testinfra.host import Host
-
-testinfra_hosts = ["docker://shill-prometheus-trixie"]
+import testinfra
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize("name", ["service", "model", "host", "burn"])
-def test_the_rules_pass_their_tests(host: Host, name: str) -> None:
+def test_the_rules_pass_their_tests(name: str) -> None:
+    host = testinfra.get_host("docker://shill-prometheus-trixie")
     for path in ROOT.glob("prometheus/*/*.yml"):
         copy = f"/tmp/prometheus/{path.parent.name}/{path.name}"  # noqa: S108
         host.check_output(
