@@ -27,6 +27,8 @@ def to_onnx(classifier: Classifier, calibration: Calibration | None = None) -> b
     body = (calibration or NoCalibration()).onnx()
     if body:
         _append(model.graph, body)
+    # skl2onnx lists the domains in the order of a set, which differs from process to process.
+    model.opset_import.sort(key=lambda opset: opset.domain)
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString(deterministic=True))
 

@@ -218,7 +218,7 @@ def time_axes(box: Box, prometheus: Prometheus) -> Axes:
     axes.tick_params(length=0, labelsize=8.5, colors=FAINT)
     axes.set_xlim(when(prometheus.end - prometheus.seconds), when(prometheus.end))
     axes.tick_params(axis="x", pad=6)
-    locator = AutoDateLocator(maxticks=max(3, int(box.width / 90)))  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator(minticks=2, maxticks=max(3, int(box.width / 90)))  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     shown = ConciseDateFormatter(locator, show_offset=False)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_formatter(shown)
@@ -387,7 +387,8 @@ def draw(dashboard: dict[str, Any], prometheus: Prometheus) -> Figure:
     page.text(WIDTH - 16, 26, LABEL, 15, ha="right", color="#B35900", weight="bold")
     variables = [v for v in dashboard["templating"]["list"] if not v.get("hide")]
     shown = [f"{variable['label']}: {_chosen(variable)}" for variable in variables]
-    shown.append(f"Last {prometheus.seconds / 3600:g} h")
+    minutes = prometheus.seconds / 60
+    shown.append(f"Last {minutes:g} min" if minutes < 60 else f"Last {minutes / 60:g} h")  # noqa: PLR2004
     page.text(16, 60, "     ".join(shown), 14, color=FAINT)
     annotations = dashboard["annotations"]["list"]
     for index, mark in enumerate(annotations):
