@@ -132,7 +132,8 @@ def test_it_holds_neither_tools_nor_the_certificates_that_the_build_trusted(imag
     look = (
         "for tool in pip pip3 gcc cc curl wget; do command -v $tool; done;"
         "ls -d /build /usr/share/ca-certificates /usr/local/share/ca-certificates/*;"
-        "find / -xdev -name '*ca*.pem' -not -path '/proc/*'"
+        # What botocore trusts S3 by is its own.
+        "find / -xdev -name '*ca*.pem' -not -path '/proc/*' -not -path '*/botocore/cacert.pem'"
     )
     done = subprocess.run(
         ["docker", "run", "--rm", image, "sh", "-c", look], stdout=subprocess.PIPE, check=False
