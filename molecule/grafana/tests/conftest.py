@@ -73,7 +73,8 @@ def converge(host: Host) -> Converge:
             capture_output=True,
             text=True,
             check=False,
-            env=os.environ | {"ANSIBLE_LOCALHOST_WARNING": "false"},
+            # Plain text, though Molecule asks for colours.
+            env=os.environ | {"ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_FORCE_COLOR": "false"},
         )
 
     return run
