@@ -11,7 +11,7 @@
     │   └── VersionExists    it holds that version already: versions are immutable
     ├── S3Error              S3 does not answer, or refuses
     ├── TrainingError        training cannot give a model worth publishing
-    ├── DriftError           the drift job cannot read what it compares or write what it found
+    ├── JobError             a job cannot read what it works on or write what it found
     │   └── AlreadyRunning   another run of the job is at work
     └── ArchiveError         the archive does not hold what was shipped, or cannot be asked
 
@@ -64,11 +64,11 @@ class TrainingError(ShillError):
     """Training cannot give a model worth publishing."""
 
 
-class DriftError(ShillError):
-    """The drift job cannot read what it compares or write what it found."""
+class JobError(ShillError):
+    """A job cannot read what it works on or write what it found."""
 
 
-class AlreadyRunning(DriftError):  # noqa: N818
+class AlreadyRunning(JobError):  # noqa: N818
     """Another run of the job is at work."""
 
 

@@ -17,8 +17,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flask_app import files
 from flask_app.archive.segments import KINDS, Converted, Kind, convert
-from flask_app.drift import files
 from flask_app.errors import ArchiveError, S3Error
 from flask_app.s3 import S3Folder
 

@@ -12,7 +12,7 @@ import traceback
 from flask_app.drift import job
 from flask_app.drift.job import SUCCESS, Exit
 from flask_app.drift.pages import explained, verdict
-from flask_app.errors import AlreadyRunning, DriftError, ShillError
+from flask_app.errors import AlreadyRunning, JobError, ShillError
 from flask_app.settings import Settings
 
 
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     code, told = _run(settings)
     try:
         job.record(settings, code, time.time(), time.monotonic() - began)
-    except DriftError as error:
+    except JobError as error:
         code, told = Exit.FAILED, f"{told}\nerror: {error}"
     # Last of all: the disk of the log may be full as well.
     print(told, file=sys.stdout if code in SUCCESS else sys.stderr)

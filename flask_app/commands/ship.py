@@ -14,15 +14,16 @@ import traceback
 from enum import IntEnum
 from pathlib import Path
 
+from flask_app import files
 from flask_app.archive.ship import Outcome, Shipper
-from flask_app.drift import files
 from flask_app.errors import AlreadyRunning, SettingError, ShillError
 from flask_app.s3 import S3Folder
 from flask_app.settings import Settings
+from flask_app.textfile import Sample, render
 
 TEXTFILE = "shill_archive.prom"
 _SUCCESS = "shill_archive_last_success_timestamp_seconds"
-_HELP = {
+METRICS = {
     _SUCCESS: "When a run last shipped all that it was to.",
     "shill_archive_last_run_timestamp_seconds": "When the last run ended, however it did.",
     "shill_archive_pending_segments": "Closed segments that are not in the archive.",
@@ -105,21 +106,16 @@ def _record(path: Path, outcome: Outcome, code: Exit) -> None:
     """Write the run's metrics for node exporter."""
     now = time.time()
     succeeded = code in {Exit.SHIPPED, Exit.LIMITED}
-    values = {
-        _SUCCESS: now if succeeded else _last_success(path),
-        "shill_archive_last_run_timestamp_seconds": now,
-        "shill_archive_pending_segments": outcome.pending,
-        "shill_archive_shipped_segments": outcome.shipped,
-        "shill_archive_deleted_segments": outcome.deleted,
-        "shill_archive_torn_lines": outcome.torn_lines,
-        "shill_archive_failures": len(outcome.failures),
-    }
-    text = "".join(
-        f"# HELP {name} {_HELP[name]}\n# TYPE {name} gauge\n{name} {value!r}\n"
-        for name, value in values.items()
-        if value is not None
-    )
-    files.write(path, text.encode())
+    samples = [
+        Sample(_SUCCESS, now if succeeded else _last_success(path)),
+        Sample("shill_archive_last_run_timestamp_seconds", now),
+        Sample("shill_archive_pending_segments", outcome.pending),
+        Sample("shill_archive_shipped_segments", outcome.shipped),
+        Sample("shill_archive_deleted_segments", outcome.deleted),
+        Sample("shill_archive_torn_lines", outcome.torn_lines),
+        Sample("shill_archive_failures", len(outcome.failures)),
+    ]
+    files.write(path, render(samples, METRICS))
 
 
 def _last_success(path: Path) -> float | None:

@@ -9,23 +9,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from flask_app.drift import files, pages
+from flask_app import files
+from flask_app.drift import pages
 from flask_app.drift.calibration import DriftCalibration
 from flask_app.drift.comparison import compare
 from flask_app.drift.distance import limits
 from flask_app.drift.findings import examine
 from flask_app.drift.labels import Labelled, read_labelled
 from flask_app.drift.lines import Span
+from flask_app.drift.metrics import RESULT_METRICS, RESULTS, RUN, RUN_METRICS
 from flask_app.drift.performance import estimated, labelled
 from flask_app.drift.reports import Reports
 from flask_app.drift.summary import Drift, Feedback, Streaks, Summary, samples
-from flask_app.drift.textfile import RESULTS, RUN, Sample, render
 from flask_app.drift.window import Rows, read_window
 from flask_app.errors import SettingError, StoreError
 from flask_app.model.bundle import DRIFT_CALIBRATION, REFERENCE, Bundle, Manifest
 from flask_app.model.store import ModelStore, open_store
 from flask_app.record import FEATURES
 from flask_app.settings import Settings
+from flask_app.textfile import Sample, render
 
 CLOCK_TOLERANCE_SECONDS = 300
 """How far a server's clock may be ahead of this one."""
@@ -83,18 +85,19 @@ def run(settings: Settings, now: float) -> Summary:
         model = _in_production(open_store(settings))
         summary, page = _look(settings, now, model, reports)
         reports.add(summary, page, settings.drift_reports_kept)
-        files.write(settings.drift_textfile_dir / RESULTS, render(samples(summary)))
+        files.write(settings.drift_textfile_dir / RESULTS, render(samples(summary), RESULT_METRICS))
     return summary
 
 
 def record(settings: Settings, code: Exit, now: float, seconds: float) -> None:
-    """Write how a run has ended, at `now`, after so many seconds; raises `DriftError`."""
+    """Write how a run has ended, at `now`, after so many seconds; raises `JobError`."""
     content = render(
         [
             Sample("shill_drift_last_run_timestamp_seconds", now),
             Sample("shill_drift_last_exit_code", int(code)),
             Sample("shill_drift_job_duration_seconds", seconds),
-        ]
+        ],
+        RUN_METRICS,
     )
     files.write(settings.drift_textfile_dir / RUN, content)
 

@@ -66,7 +66,7 @@ def read_labelled(log_dir: Path, model_version: str, span: Span, limit: int) -> 
     of them.
 
     Raises:
-        DriftError: A log cannot be read.
+        JobError: A log cannot be read.
     """
     reader = SpanReader(log_dir / LABELS, span)
     known = _read_labels(reader, limit)

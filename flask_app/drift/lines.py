@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from flask_app.errors import DriftError
+from flask_app.errors import JobError
 from flask_app.prediction_log import SegmentReader, is_open
 
 ID = slice(18, 54)
@@ -56,7 +56,7 @@ class SpanReader:
         self.start, self._start = start, _key(start)
 
     def segments(self) -> list[Path]:
-        """List the segments of the span's days; `DriftError` if they cannot be seen."""
+        """List the segments of the span's days; `JobError` if they cannot be seen."""
         try:
             # `glob` takes a directory that it may not read for an empty one.
             for day in self.directory.iterdir() if self.directory.exists() else ():
@@ -120,5 +120,5 @@ def _opened(segment: Path) -> Iterator[BinaryIO]:
         raise _unreadable(error) from error
 
 
-def _unreadable(error: OSError) -> DriftError:
-    return DriftError(f"the prediction log cannot be read ({error}): give the job access to it")
+def _unreadable(error: OSError) -> JobError:
+    return JobError(f"the prediction log cannot be read ({error}): give the job access to it")

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from flask_app.drift import files, pages
+from flask_app import files
+from flask_app.drift import pages
 from flask_app.drift.summary import Summary
 
 INDEX = "index.html"
@@ -47,7 +48,7 @@ class Reports:
         """Publish a run's report, delete all but the latest `keep`, and list them anew.
 
         Raises:
-            DriftError: It cannot be written; what is published stays.
+            JobError: It cannot be written; what is published stays.
         """
         content = msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"
         report = self.directory / summary.report

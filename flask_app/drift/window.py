@@ -82,7 +82,7 @@ def read_window(log_dir: Path, model_version: str, span: Span, limit: int) -> Wi
     passed over only when its newest line is older than all of `limit` rows.
 
     Raises:
-        DriftError: The log cannot be read.
+        JobError: The log cannot be read.
     """
     reader = SpanReader(log_dir, span)
     rows = np.empty(0, ROW)

@@ -21,7 +21,7 @@ from flask_app.data.market import Market
 from flask_app.data.simulator import simulate
 from flask_app.drift.comparison import compare
 from flask_app.drift.distance import normed_wasserstein
-from flask_app.drift.textfile import RESULTS, RUN
+from flask_app.drift.metrics import RESULTS, RUN
 from flask_app.model.bundle import REFERENCE, Bundle
 from flask_app.model.store import DirectoryStore
 from flask_app.record import FEATURES

@@ -14,14 +14,15 @@ import pytest
 from numpy.typing import NDArray
 from prometheus_client.parser import text_string_to_metric_families
 
+from flask_app import files
 from flask_app.cli import main
-from flask_app.drift import files, job
+from flask_app.drift import job
 from flask_app.drift.distance import normed_wasserstein
 from flask_app.drift.findings import FINDINGS
+from flask_app.drift.metrics import RESULT_METRICS, RESULTS, RUN, RUN_METRICS
 from flask_app.drift.performance import PERFORMANCE_METRICS, estimated
 from flask_app.drift.summary import Summary
-from flask_app.drift.textfile import RESULT_METRICS, RESULTS, RUN, RUN_METRICS
-from flask_app.errors import DriftError
+from flask_app.errors import JobError
 from flask_app.model.bundle import DRIFT_CALIBRATION, MANIFEST, REFERENCE, Bundle
 from flask_app.model.store import DirectoryStore
 from flask_app.prediction_log import LoggedPrediction, SegmentReader
@@ -489,9 +490,9 @@ def test_on_a_full_disk_the_old_results_stay_and_only_their_age_tells(site: Site
     site.run()
     results, run, reports = site.results(), site.metrics(RUN), site.reports()
     with largest_file(10):
-        with pytest.raises(DriftError, match="cannot be written"):
+        with pytest.raises(JobError, match="cannot be written"):
             job.run(site.settings, site.now)
-        with pytest.raises(DriftError, match="cannot be written"):
+        with pytest.raises(JobError, match="cannot be written"):
             job.record(site.settings, job.Exit.FAILED, site.now, 1.0)
     assert site.results() == results
     assert site.metrics(RUN) == run

@@ -6,7 +6,7 @@ import pytest
 
 from flask_app.drift.labels import LABELS, Labelled, read_labelled
 from flask_app.drift.lines import Span
-from flask_app.errors import DriftError
+from flask_app.errors import JobError
 from tests.traffic import NOW, VERSION, label, prediction, prediction_id, write, write_labels
 
 HOUR = 3600.0
@@ -128,5 +128,5 @@ def test_a_damaged_prediction_is_not_judged(log: Path) -> None:
 def test_labels_that_cannot_be_read_are_not_missing(log: Path) -> None:
     log.mkdir()
     (log / LABELS).touch()
-    with pytest.raises(DriftError, match="cannot be read"):
+    with pytest.raises(JobError, match="cannot be read"):
         labelled(log)

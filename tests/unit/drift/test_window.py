@@ -8,7 +8,7 @@ import pytest
 
 from flask_app.drift.lines import Span, SpanReader
 from flask_app.drift.window import ROW, Rows, Window, draw_auctions, read_window
-from flask_app.errors import DriftError
+from flask_app.errors import JobError
 from flask_app.record import FEATURES
 from tests.traffic import NOW, VERSION, prediction, write
 
@@ -149,11 +149,11 @@ def test_rows_are_found_after_the_clock_of_their_server_went_back(log: Path) -> 
 
 def test_a_log_that_cannot_be_read_is_no_empty_one(log: Path) -> None:
     log.touch()
-    with pytest.raises(DriftError, match="cannot be read"):
+    with pytest.raises(JobError, match="cannot be read"):
         window(log)
     log.unlink()
     write(log, [prediction(NOW)]).with_name("00000000-0000-7000-8000-000000000000.jsonl").mkdir()
-    with pytest.raises(DriftError, match="cannot be read"):
+    with pytest.raises(JobError, match="cannot be read"):
         window(log)
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flask_app.drift import files
-from flask_app.errors import AlreadyRunning, DriftError
+from flask_app import files
+from flask_app.errors import AlreadyRunning, JobError
 from tests.limits import largest_file
 
 
@@ -35,9 +35,9 @@ def test_on_a_full_disk_what_was_there_stays(tmp_path: Path) -> None:
     path = tmp_path / "a.prom"
     files.write(path, b"old")
     with largest_file(1024):
-        with pytest.raises(DriftError, match=r"cannot be written .*with space left"):
+        with pytest.raises(JobError, match=r"cannot be written .*with space left"):
             files.write(path, b"x" * 2000)
-        with pytest.raises(DriftError):
+        with pytest.raises(JobError):
             files.write_directory(tmp_path / "report", {"a": b"1", "b": b"x" * 2000})
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["a.prom"]
@@ -80,5 +80,5 @@ def test_a_directory_is_held_once(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DriftError, match="cannot be written"), files.locked(tmp_path / "file"):
+    with pytest.raises(JobError, match="cannot be written"), files.locked(tmp_path / "file"):
         raise AssertionError

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from flask_app.errors import AlreadyRunning, DriftError
+from flask_app.errors import AlreadyRunning, JobError
 
 _DRAFT = ".draft-"
 """How the names of unfinished files begin. They do not end in .prom: node exporter reads hidden
@@ -15,13 +15,13 @@ files too."""
 
 
 def write(path: Path, content: bytes) -> None:
-    """Give `path` new content; raises `DriftError`, as for a full disk, and leaves it the old."""
+    """Give `path` new content; raises `JobError`, as for a full disk, and leaves it the old."""
     with _drafting(path) as draft:
         _write(draft, content)
 
 
 def write_directory(path: Path, files: Mapping[str, bytes]) -> None:
-    """Make the directory `path` with `files`; raises `DriftError` and leaves nothing."""
+    """Make the directory `path` with `files`; raises `JobError` and leaves nothing."""
     with _drafting(path) as draft:
         draft.mkdir(mode=0o755)
         for name, content in files.items():
@@ -34,7 +34,7 @@ def locked(directory: Path) -> Iterator[None]:
 
     Raises:
         AlreadyRunning: Another process holds it.
-        DriftError: It cannot be made or written.
+        JobError: It cannot be made or written.
     """
     with _telling(directory):
         directory.mkdir(parents=True, exist_ok=True)
@@ -89,6 +89,6 @@ def _telling(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DriftError(
+        raise JobError(
             f"{path} cannot be written ({error}): make it writable, with space left"
         ) from error

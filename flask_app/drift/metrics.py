@@ -1,7 +1,4 @@
-"""Metrics in Prometheus' text format, for node exporter's textfile collector."""
-
-from collections.abc import Iterable
-from typing import NamedTuple
+"""The metrics of the job: the files they are in, and what each tells."""
 
 RESULTS = "shill_drift.prom"
 RUN = "shill_drift_run.prom"
@@ -33,31 +30,3 @@ RUN_METRICS = {
     "shill_drift_last_exit_code": "How it ended: 0, 3 and 4 are success.",
     "shill_drift_job_duration_seconds": "How long it took.",
 }
-_HELP = RESULT_METRICS | RUN_METRICS
-
-
-class Sample(NamedTuple):
-    """A value of a metric; None stands for one that is not defined and so is left out."""
-
-    name: str
-    value: float | None
-    labels: dict[str, str] = {}  # noqa: RUF012 - never changed
-
-
-def render(samples: Iterable[Sample]) -> bytes:
-    """Write gauges as text, each metric's samples together."""
-    families: dict[str, list[str]] = {}
-    for name, value, labels in samples:
-        lines = families.setdefault(name, [])
-        if value is not None:
-            pairs = ",".join(f'{label}="{_escape(text)}"' for label, text in labels.items())
-            lines.append(f"{name}{{{pairs}}} {value!r}\n" if pairs else f"{name} {value!r}\n")
-    return "".join(
-        f"# HELP {name} {_HELP[name]}\n# TYPE {name} gauge\n{''.join(lines)}"
-        for name, lines in families.items()
-        if lines
-    ).encode()
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
