@@ -8,7 +8,7 @@ killed writer's segment counts as closed at once. `append` hands a request's lin
 a single write, all of them or none: what it has accepted survives the death of the process, though
 not, until the next fsync, that of the machine.
 
-Labels use the same segments in `<directory>/labels`, forced to disk one request at a time.
+Labels use the same segments in `<directory>/<LABELS>`, forced to disk one request at a time.
 """
 
 import contextlib
@@ -32,6 +32,7 @@ from flask_app.settings import Settings
 logger = logging.getLogger(__name__)
 
 SUFFIX = ".jsonl"
+LABELS = "labels"
 SECONDS_A_DAY = 86_400
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What a full disk answers: the log then drops lines but is still in working order."""

@@ -10,9 +10,8 @@ from unittest import mock
 import msgspec
 import pandas as pd
 
-from flask_app.drift.labels import LABELS
 from flask_app.model.bundle import REFERENCE, Bundle
-from flask_app.prediction_log import LoggedLabel, LoggedPrediction, SegmentWriter
+from flask_app.prediction_log import LABELS, LoggedLabel, LoggedPrediction, SegmentWriter
 from flask_app.record import FEATURES, Record
 
 NOW = 1_795_500_000.0

@@ -80,14 +80,15 @@ def connect(log_dir: Path, archive: str) -> duckdb.DuckDBPyConnection:
         archive: s3://BUCKET, a directory with a copy of it, or nothing.
     """
     connection = duckdb.connect()
+    elsewhere = Archive(archive) if archive else None
     for kind in KINDS:
-        archived = Archive(archive).names(kind) if archive else []
+        archived = elsewhere.names(kind) if elsewhere else []
         stems = {PurePosixPath(name).stem for name in archived}
         here = [path for path in kind.segments(log_dir) if path.stem not in stems]
         columns = ", ".join(f'"{name}"' for name in (*kind.columns, "dt"))
         sources = [_nothing(kind)]
-        if archived:
-            connection.register(f"archived_{kind.name}", Archive(archive).dataset(kind, archived))
+        if elsewhere and archived:
+            connection.register(f"archived_{kind.name}", elsewhere.dataset(kind, archived))
             sources.append(f"SELECT {columns} FROM archived_{kind.name}")  # noqa: S608
         if here:
             sources.append(_lines(kind, here))

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import UNSET
 
+from flask_app import prediction_log
 from flask_app.prediction_log import LoggedLabel, LoggedPrediction, SegmentReader, is_open
 from flask_app.record import FEATURES
 
@@ -72,7 +73,7 @@ PREDICTIONS = Kind(
 )
 LABELS = Kind(
     "labels",
-    "labels",
+    prediction_log.LABELS,
     LoggedLabel,
     {
         "prediction_id": ("prediction_id", pa.string()),

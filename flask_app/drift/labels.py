@@ -8,10 +8,7 @@ from typing import Literal
 import msgspec
 
 from flask_app.drift.lines import ID, Span, SpanReader, made_at
-from flask_app.prediction_log import LoggedLabel
-
-LABELS = "labels"
-"""The label log's directory in that of the prediction log."""
+from flask_app.prediction_log import LABELS, LoggedLabel
 
 
 class _Judged(msgspec.Struct):

@@ -23,6 +23,8 @@ SUMMARY = "summary.json"
 
 _NAME = re.compile(r"\d{8}T\d{6}Z(-\d+)?")
 
+_Report = tuple[Path, Summary | None]
+
 
 class Reports:
     """The reports in a directory; only the holder of its lock may add to them."""
@@ -30,14 +32,10 @@ class Reports:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def summaries(self) -> list[Summary]:
-        """Return what runs have found, the latest run first."""
-        return [summary for _, summary in self._read() if summary is not None]
-
     @property
     def last(self) -> Summary | None:
         """What the last run has found."""
-        return next(iter(self.summaries()), None)
+        return next(iter(_readable(self._read())), None)
 
     def name(self, at: datetime, run: int) -> str:
         """Name a report by its time; by its run as well where the clock has gone back."""
@@ -53,11 +51,12 @@ class Reports:
         content = msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"
         report = self.directory / summary.report
         files.write_directory(report, {SUMMARY: content, REPORT: page})
-        for expired, _ in self._read()[keep:]:
+        reports = self._read()
+        for expired, _ in reports[keep:]:
             shutil.rmtree(expired, ignore_errors=True)
-        files.write(self.directory / INDEX, pages.index(self.summaries()))
+        files.write(self.directory / INDEX, pages.index(_readable(reports[:keep])))
 
-    def _read(self) -> list[tuple[Path, Summary | None]]:
+    def _read(self) -> list[_Report]:
         """Return the reports by run, for the clock may go back; unreadable ones at the end."""
         reports = [
             (path, _summary(path))
@@ -65,6 +64,10 @@ class Reports:
             if _NAME.fullmatch(path.name)
         ]
         return sorted(reports, key=lambda report: report[1].run if report[1] else 0, reverse=True)
+
+
+def _readable(reports: list[_Report]) -> list[Summary]:
+    return [summary for _, summary in reports if summary is not None]
 
 
 def _summary(report: Path) -> Summary | None:

@@ -101,13 +101,13 @@ class DirectoryStore:
     def publish(self, directory: Path) -> str:
         """See `ModelStore.publish`."""
         bundle = Bundle.open(directory)
-        bundle.verify()
+        contents = bundle.contents()
         version = bundle.manifest.version
         with self._lock():
             if version in self.versions():
                 self._check_held(version)
                 return version
-            self._keep(version, bundle.contents())
+            self._keep(version, contents)
         return version
 
     def _keep(self, version: str, contents: Mapping[str, bytes]) -> None:

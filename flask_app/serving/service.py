@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 
 from flask_app.model.predictor import Predictor
 from flask_app.model.store import ModelStore
-from flask_app.prediction_log import LoggedLabel, LoggedPrediction, SegmentWriter, prediction_ids
+from flask_app.prediction_log import (
+    LABELS,
+    LoggedLabel,
+    LoggedPrediction,
+    SegmentWriter,
+    prediction_ids,
+)
 from flask_app.record import FEATURES, Record
 from flask_app.serving.messages import (
     Feedback,
@@ -77,7 +83,7 @@ class Service:
         self._predictions = SegmentWriter.from_settings(
             settings.log_dir, settings, on_drop=metrics.log_dropped.inc
         )
-        self._labels = SegmentWriter.from_settings(settings.log_dir / "labels", settings)
+        self._labels = SegmentWriter.from_settings(settings.log_dir / LABELS, settings)
 
     def start(self) -> None:
         """Load the promoted model and follow its changes from now on."""
