@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from grafana_foundation_sdk.builders import dashboard
-from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as models
 
 from grafana_provisioning.names import HOST, MODEL, REPORTS_URL, SERVICE
-from grafana_provisioning.panels import BLUE, DATASOURCE, PURPLE
+from grafana_provisioning.panels import BLUE, DATASOURCE, PURPLE, Panel
 
-Panel = Builder[models.Panel]
 Section = tuple[str, Sequence[Panel]]
 
 TITLES = {MODEL: "Model monitoring", SERVICE: "Service", HOST: "Host"}
@@ -62,8 +60,14 @@ class _Annotation(models.AnnotationQuery):
         return super().to_json() | more
 
 
-def section(title: str, *panels: Panel) -> Section:
-    """A row of panels, or a few, under the question that they answer."""
+def section(title: str, *panels: Panel, height: int | None = None) -> Section:
+    """A row of panels, or a few, under the question that they answer.
+
+    All are `height` units of Grafana's grid high, unless each says so itself.
+    """
+    if height is not None:
+        for panel in panels:
+            panel.height(height)
     return title, panels
 
 

@@ -31,15 +31,8 @@ BLUE, PURPLE = "semi-dark-blue", "semi-dark-purple"
 WIDTH = 24  # of Grafana's grid
 
 Step = tuple[float | None, str]
-P = TypeVar(
-    "P",
-    stat.Panel,
-    gauge.Panel,
-    bargauge.Panel,
-    timeseries.Panel,
-    heatmap.Panel,
-    table.Panel,
-)
+Panel = stat.Panel | gauge.Panel | bargauge.Panel | timeseries.Panel | heatmap.Panel | table.Panel
+P = TypeVar("P", bound=Panel)
 
 
 def query(expression: str, legend: str = "", *, ref: str = "A") -> prometheus.Dataquery:

@@ -71,8 +71,7 @@ def glance() -> Section:
             thresholds=FILLING,
         )
         .decimals(0)
-        .span(4)
-        .height(5),
+        .span(4),
         number(
             "Memory",
             "Share that is not available to programs. Of several hosts, the most.",
@@ -81,8 +80,7 @@ def glance() -> Section:
             thresholds=FILLING,
         )
         .decimals(0)
-        .span(4)
-        .height(5),
+        .span(4),
         number(
             "Fullest disk",
             "Share that is taken." + runbook("DiskFilling"),
@@ -91,17 +89,14 @@ def glance() -> Section:
             thresholds=FILLING,
         )
         .decimals(0)
-        .span(4)
-        .height(5),
+        .span(4),
         number(
             "Containers running",
             "As the Docker engines count them.",
             latest(f'sum(engine_daemon_container_states_containers{{state="running", {HERE}}})'),
             unit="none",
             thresholds=((None, RED), (1, GREEN)),
-        )
-        .span(4)
-        .height(5),
+        ).span(4),
         number(
             "Drift job last succeeded",
             "It runs every 30 minutes. Of several hosts, the oldest." + runbook("DriftJobStale"),
@@ -110,8 +105,7 @@ def glance() -> Section:
             thresholds=FRESH,
         )
         .decimals(0)
-        .span(4)
-        .height(5),
+        .span(4),
         number(
             "Unreadable textfiles",
             "Hosts on which node exporter could not read a file that a job left for it."
@@ -119,9 +113,8 @@ def glance() -> Section:
             latest(f"sum(node_textfile_scrape_error{{{HERE}}})"),
             unit="none",
             thresholds=((None, GREEN), (1, RED)),
-        )
-        .span(4)
-        .height(5),
+        ).span(4),
+        height=5,
     )
 
 
@@ -137,12 +130,8 @@ def resources() -> Section:
             unit="percentunit",
         )
         .max(1)
-        .span(6)
-        .height(8),
-        lines("Memory", share, query(MEMORY, "{{instance}}"), unit="percentunit")
-        .max(1)
-        .span(6)
-        .height(8),
+        .span(6),
+        lines("Memory", share, query(MEMORY, "{{instance}}"), unit="percentunit").max(1).span(6),
         lines(
             "Disks",
             "Share that is taken, by host and disk." + runbook("DiskFilling"),
@@ -151,8 +140,7 @@ def resources() -> Section:
             thresholds=((None, "transparent"), (0.9, RED)),
         )
         .max(1)
-        .span(6)
-        .height(8),
+        .span(6),
         lines(
             "Network",
             "Bytes a second, by host.",
@@ -161,9 +149,8 @@ def resources() -> Section:
                 (traffic("transmit"), "{{instance}} out"),
             ),
             unit="Bps",
-        )
-        .span(6)
-        .height(8),
+        ).span(6),
+        height=8,
     )
 
 
@@ -221,10 +208,10 @@ def jobs() -> Section:
         .override_by_name("running", [color(GREEN)])
         .override_by_name("stopped", [color(ORANGE)])
         .override_by_name("paused", [color(YELLOW)])
-        .span(6)
-        .height(8),
-        drift.span(10).height(8),
-        files.span(8).height(8),
+        .span(6),
+        drift.span(10),
+        files.span(8),
+        height=8,
     )
 
 

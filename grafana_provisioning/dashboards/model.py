@@ -111,8 +111,7 @@ def glance() -> Section:
         "Can the model be trusted now?",
         verdict("Verdict", VERDICT_MEANS + runbook("DataDrift"), latest(VERDICT), WORDS)
         .links([REPORTS])
-        .span(6)
-        .height(6),
+        .span(6),
         dial(
             "Drift score",
             "0: no drift. 0.5: exactly at the alarm. Towards 1: far beyond it. The largest of"
@@ -120,9 +119,7 @@ def glance() -> Section:
             latest(f"max(shill_data_drift_score{{{HERE}}})"),
             unit="none",
             thresholds=((None, GREEN), (0.5, RED)),
-        )
-        .span(6)
-        .height(6),
+        ).span(6),
         bars(
             "F1 against the baseline",
             "Labelled: from labels that were sent back. Estimated: from calibrated"
@@ -141,8 +138,7 @@ def glance() -> Section:
         .override_by_name("Labelled", [color(BLUE)])
         .override_by_name("Estimated", [color(PURPLE)])
         .override_by_name("Baseline", [color(GREY)])
-        .span(7)
-        .height(6),
+        .span(7),
         number(
             "Age of the newest score",
             f"Red from {STALE_SECONDS // 60} minutes on: two runs of the drift job were lost."
@@ -152,8 +148,8 @@ def glance() -> Section:
             thresholds=FRESH,
         )
         .decimals(0)
-        .span(5)
-        .height(6),
+        .span(5),
+        height=6,
     )
 
 
@@ -171,8 +167,7 @@ def drift() -> Section:
             top=2,
         )
         .decimals(2)
-        .span(10)
-        .height(9),
+        .span(10),
         lines(
             "Distance of each feature over time",
             "As a share of its threshold; the dashed line at 1 is the alarm."
@@ -182,8 +177,8 @@ def drift() -> Section:
             thresholds=((None, "transparent"), (1, RED)),
         )
         .axis_soft_max(1.2)
-        .span(14)
-        .height(9),
+        .span(14),
+        height=9,
     )
 
 
@@ -217,9 +212,9 @@ def performance() -> Section:
         .override_by_name("Labelled", [color(BLUE)])
         .override_by_name("Estimated", [color(PURPLE)])
         .override_by_name("Baseline", [color(GREY), DASHED])
-        .span(14)
-        .height(8),
-        shown.span(10).height(8),
+        .span(14),
+        shown.span(10),
+        height=8,
     )
 
 
@@ -237,9 +232,7 @@ def predictions() -> Section:
                 f"shill_prediction_probability_bucket{{{HERE}}}[$__rate_interval]))",
                 "{{le}}",
             ),
-        )
-        .span(10)
-        .height(8),
+        ).span(10),
         lines(
             "Share flagged as shill bidding",
             "In the training data, about one record in ten is.",
@@ -248,8 +241,7 @@ def predictions() -> Section:
         )
         .axis_soft_max(0.2)
         .override_by_name("flagged", [color(BLUE)])
-        .span(7)
-        .height(8),
+        .span(7),
         lines(
             "Predictions a second",
             "By the version of the model. Without traffic there is nothing to score.",
@@ -259,9 +251,8 @@ def predictions() -> Section:
             ),
             unit="none",
             stacked=True,
-        )
-        .span(7)
-        .height(8),
+        ).span(7),
+        height=8,
     )
 
 

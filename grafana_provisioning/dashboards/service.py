@@ -1,5 +1,8 @@
 """Service: is the API there, fast and right for its clients?"""
 
+from collections.abc import Callable
+
+from grafana_foundation_sdk.builders import timeseries
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana_provisioning.dashboards.model import versions
@@ -74,8 +77,7 @@ def glance() -> Section:
             thresholds=((None, RED), (1, GREEN)),
         )
         .override_by_name("known", [color(GREY)])
-        .span(4)
-        .height(5),
+        .span(4),
         number(
             "Requests a second",
             "Over the last 5 minutes; probes and scrapes are not counted.",
@@ -83,8 +85,7 @@ def glance() -> Section:
             unit="none",
         )
         .decimals(1)
-        .span(4)
-        .height(5),
+        .span(4),
         number(
             "Failed",
             "Requests answered with a status of 500 or more, over the last 5 minutes; red where"
@@ -99,8 +100,7 @@ def glance() -> Section:
         )
         .decimals(2)
         .mappings([IDLE])
-        .span(4)
-        .height(5),
+        .span(4),
         number(
             "99 of 100 predictions within",
             "Over the last 5 minutes, `POST /predict`." + runbook("LatencyBudgetBurn"),
@@ -110,8 +110,7 @@ def glance() -> Section:
         )
         .decimals(1)
         .mappings([IDLE])
-        .span(4)
-        .height(5),
+        .span(4),
         number(
             "Error budget left",
             f"Of 30 days in which {MAY_FAIL:.1%} of requests may fail."
@@ -122,8 +121,7 @@ def glance() -> Section:
         )
         .decimals(0)
         .mappings([IDLE])
-        .span(4)
-        .height(5),
+        .span(4),
         number(
             "Latency budget left",
             f"Of 30 days in which {MAY_BE_LATE:.0%} of predictions may take longer than"
@@ -134,8 +132,8 @@ def glance() -> Section:
         )
         .decimals(0)
         .mappings([IDLE])
-        .span(4)
-        .height(5),
+        .span(4),
+        height=5,
     )
 
 
@@ -152,9 +150,7 @@ def requests() -> Section:
             ),
             unit="none",
             stacked=True,
-        )
-        .span(8)
-        .height(8),
+        ).span(8),
         lines(
             "Share of requests that failed",
             "Answered with a status of 500 or more; the dashed line is what the objective"
@@ -165,8 +161,7 @@ def requests() -> Section:
         )
         .axis_soft_max(2 * MAY_FAIL)
         .override_by_name("failed", [color(BLUE)])
-        .span(8)
-        .height(8),
+        .span(8),
         lines(
             "Duration of predictions",
             f"`POST /predict`; the dashed line is the objective: {IN_TIME:.0%} within"
@@ -179,50 +174,38 @@ def requests() -> Section:
         .override_by_name("p50", [color(BLUE)])
         .override_by_name("p95", [color(PURPLE)])
         .override_by_name("p99", [color(ORANGE)])
+        .span(8),
+        height=8,
+    )
+
+
+def burning(budget: str, share: Callable[[str], str], may: float, alert: str) -> timeseries.Panel:
+    """How fast a budget burns: a share of requests over what the objective allows."""
+    return (
+        lines(
+            f"Burn rate of the {budget} budget",
+            "1: the budget lasts exactly 30 days. Somebody is woken at"
+            f" {FAST_BURN} over an hour, or {SLOW_BURN:g} over six." + runbook(alert),
+            *queries(
+                (f"{share('1h')} / {may}", "over 1 h"),
+                (f"{share('6h')} / {may}", "over 6 h"),
+            ),
+            unit="none",
+            thresholds=((None, "transparent"), (SLOW_BURN, YELLOW), (FAST_BURN, RED)),
+        )
+        .axis_soft_max(16)
+        .override_by_name("over 1 h", [color(BLUE)])
+        .override_by_name("over 6 h", [color(PURPLE)])
         .span(8)
-        .height(8),
     )
 
 
 def objectives() -> Section:
     """How fast the budgets burn, and how busy the server is."""
-    marks = ((None, "transparent"), (SLOW_BURN, YELLOW), (FAST_BURN, RED))
-    text = (
-        "1: the budget lasts exactly 30 days. Somebody is woken at"
-        f" {FAST_BURN} over an hour, or {SLOW_BURN:g} over six."
-    )
     return section(
         "Objectives and saturation",
-        lines(
-            "Burn rate of the error budget",
-            text + runbook("AvailabilityBudgetBurn"),
-            *queries(
-                (f"{failing('1h')} / {MAY_FAIL}", "over 1 h"),
-                (f"{failing('6h')} / {MAY_FAIL}", "over 6 h"),
-            ),
-            unit="none",
-            thresholds=marks,
-        )
-        .axis_soft_max(16)
-        .override_by_name("over 1 h", [color(BLUE)])
-        .override_by_name("over 6 h", [color(PURPLE)])
-        .span(8)
-        .height(8),
-        lines(
-            "Burn rate of the latency budget",
-            text + runbook("LatencyBudgetBurn"),
-            *queries(
-                (f"{late('1h')} / {MAY_BE_LATE}", "over 1 h"),
-                (f"{late('6h')} / {MAY_BE_LATE}", "over 6 h"),
-            ),
-            unit="none",
-            thresholds=marks,
-        )
-        .axis_soft_max(16)
-        .override_by_name("over 1 h", [color(BLUE)])
-        .override_by_name("over 6 h", [color(PURPLE)])
-        .span(8)
-        .height(8),
+        burning("error", failing, MAY_FAIL, "AvailabilityBudgetBurn"),
+        burning("latency", late, MAY_BE_LATE, "LatencyBudgetBurn"),
         lines(
             "Requests in progress",
             "How many are worked on at once, on average. When this grows faster than the rate,"
@@ -232,9 +215,8 @@ def objectives() -> Section:
                 "{{instance}}",
             ),
             unit="none",
-        )
-        .span(8)
-        .height(8),
+        ).span(8),
+        height=8,
     )
 
 
@@ -253,8 +235,7 @@ def refusals() -> Section:
             unit="none",
         )
         .override_by_name("all", [color(GREY)])
-        .span(8)
-        .height(8),
+        .span(8),
         bars(
             "Failed attempts to load a model",
             "In the time range shown. The old model serves on." + runbook("ModelLoadFailure"),
@@ -267,8 +248,7 @@ def refusals() -> Section:
         )
         .mappings([])
         .decimals(0)
-        .span(5)
-        .height(8),
+        .span(5),
         number(
             "Predictions not logged",
             "In the time range shown: answered, but lost to drift and performance."
@@ -278,9 +258,9 @@ def refusals() -> Section:
             thresholds=((None, GREEN), (1, RED)),
         )
         .decimals(0)
-        .span(3)
-        .height(8),
-        versions().span(8).height(8),
+        .span(3),
+        versions().span(8),
+        height=8,
     )
 
 
