@@ -1,7 +1,6 @@
 """The drift job's image scores a real log within the bounds of its role, and holds no more."""
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +9,9 @@ import pytest
 
 from flask_app.model.store import DirectoryStore
 from tests.bundles import make_bundle
+from tests.integration.images import build
 from tests.traffic import write_reference
 
-ROOT = Path(__file__).parents[2]
-BUILD = [ROOT / "molecule/shared/image", "flask_app/drift/Dockerfile", "shill/drift"]
 BOUNDS = [
     "--rm",
     "--network=none",
@@ -30,12 +28,7 @@ BOUNDS = [
 @pytest.fixture(scope="module")
 def image() -> str:
     """The image of this checkout, built where there is an engine."""
-    if (
-        not shutil.which("docker")
-        or subprocess.run(["docker", "version"], capture_output=True, check=False).returncode
-    ):
-        pytest.skip("no Docker engine answers: `make up` provides one")
-    return subprocess.run(BUILD, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    return build("flask_app/drift/Dockerfile", "shill/drift")
 
 
 @pytest.fixture(scope="module")

@@ -1,22 +1,19 @@
 """The image runs under the bounds that the role sets, and holds nothing that it does not need."""
 
 import json
-import os
-import shutil
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flask_app.model.store import DirectoryStore
 from tests.bundles import make_bundle
+from tests.integration.images import build
 
-ROOT = Path(__file__).parents[2]
-BUILD = [ROOT / "molecule/shared/image", "flask_app/serving/Dockerfile", "shill/model-server"]
+IMAGE = ("flask_app/serving/Dockerfile", "shill/model-server")
 BOUNDS = [
     "--read-only",
     "--tmpfs=/tmp:mode=1777",
@@ -37,12 +34,7 @@ def docker(*arguments: str) -> str:
 @pytest.fixture(scope="module")
 def image() -> str:
     """The image of this checkout, built where there is an engine."""
-    if (
-        not shutil.which("docker")
-        or subprocess.run(["docker", "version"], capture_output=True, check=False).returncode
-    ):
-        pytest.skip("no Docker engine answers: `make up` provides one")
-    return subprocess.run(BUILD, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    return build(*IMAGE)
 
 
 @pytest.fixture(scope="module")
@@ -147,14 +139,7 @@ def test_it_runs_as_nobody_in_particular(image: str) -> None:
 
 def test_the_same_tree_is_built_once(image: str) -> None:
     before = docker("inspect", "--format={{.Id}} {{.Created}}", image)
-    again = subprocess.run(
-        BUILD,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-        env=os.environ | {"DOCKER_BUILDKIT": "0"},
-    )
-    assert again.stdout.strip() == image
+    assert build(*IMAGE, DOCKER_BUILDKIT="0") == image
     assert docker("inspect", "--format={{.Id}} {{.Created}}", image) == before
 
 
