@@ -1,37 +1,9 @@
-"""What the tests of the role share: a tiny image, and the role run anew with other options."""
+"""What the tests of the role share: a tiny image."""
 
-import json
-import os
-import subprocess
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from subprocess import CompletedProcess
+from collections.abc import Iterator
 
 import pytest
 from testinfra.host import Host
-
-
-@pytest.fixture(scope="module")
-def converge(host: Host) -> Callable[..., CompletedProcess[str]]:
-    """Run the role on the host under test, with options that win over those of converge.yml."""
-
-    def run(*arguments: str, **options: object) -> CompletedProcess[str]:
-        shared = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "molecule" / "shared"
-        return subprocess.run(
-            [
-                "ansible-playbook",
-                f"--inventory={shared / 'inventory'}",
-                f"--limit={host.check_output('hostname')}",
-                f"--extra-vars={json.dumps(options)}",
-                *arguments,
-                Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"]) / "converge.yml",
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return run
 
 
 @pytest.fixture(scope="module")

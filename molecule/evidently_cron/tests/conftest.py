@@ -1,11 +1,9 @@
 """What the tests share: the job as cron runs it, traffic for it, and what it has left."""
 
-import json
-import os
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -66,26 +64,9 @@ def traffic(host: Host) -> None:
 
 
 @pytest.fixture(scope="module")
-def role(host: Host) -> Callable[..., CompletedProcess[str]]:
+def role(converge: Callable[..., CompletedProcess[str]]) -> Callable[..., CompletedProcess[str]]:
     """Apply the role, with options that win over those of converge.yml."""
-
-    def run(**options: object) -> CompletedProcess[str]:
-        return subprocess.run(
-            [
-                "ansible-playbook",
-                ROOT / "molecule/evidently_cron/converge.yml",
-                f"--inventory={ROOT / 'molecule/shared/inventory'}",
-                f"--limit={host.check_output('hostname')}",
-                "--tags=evidently_cron:configure",
-                f"--extra-vars={json.dumps(options)}",
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=os.environ | {"ANSIBLE_LOCALHOST_WARNING": "false"},
-        )
-
-    return run
+    return partial(converge, "--tags=evidently_cron:configure")
 
 
 @pytest.fixture(scope="module")
@@ -100,17 +81,3 @@ def configured(
 
     yield run
     run()
-
-
-@pytest.fixture(scope="module")
-def eventually() -> Callable[[Callable[[], bool]], bool]:
-    """Whether a condition comes true."""
-
-    def wait(condition: Callable[[], bool]) -> bool:
-        for _ in range(90):
-            if condition():
-                return True
-            time.sleep(1)
-        return False
-
-    return wait

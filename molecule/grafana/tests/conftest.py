@@ -1,8 +1,6 @@
 """What the tests share: questions to a host's Grafana, and the role run anew with other options."""
 
 import json
-import os
-import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -57,27 +55,9 @@ def container(host: Host) -> Callable[[], dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def converge(host: Host) -> Converge:
-    """Run the role on the host under test, with options that win over those of converge.yml."""
-
-    def run(*arguments: str, **options: object) -> CompletedProcess[str]:
-        return subprocess.run(
-            [
-                "ansible-playbook",
-                f"--inventory={ROOT / 'molecule/shared/inventory'}",
-                f"--limit=localhost,{host.check_output('hostname')}",
-                f"--extra-vars={json.dumps(options)}",
-                *(arguments or ["--tags=grafana"]),
-                ROOT / "molecule/grafana/converge.yml",
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            # Plain text, though Molecule asks for colours.
-            env=os.environ | {"ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_FORCE_COLOR": "false"},
-        )
-
-    return run
+def converge(converge: Converge) -> Converge:
+    """Run the role, or what the arguments say, with options that win over those of converge.yml."""
+    return lambda *arguments, **options: converge(*(arguments or ["--tags=grafana"]), **options)
 
 
 @pytest.fixture(scope="session")

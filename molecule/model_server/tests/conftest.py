@@ -1,9 +1,8 @@
 """What the tests share: questions to a host's server, and the role run anew with other options."""
 
 import json
-import os
-import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -61,36 +60,8 @@ def golden_rows() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def ansible(host: Host) -> Callable[..., CompletedProcess[str]]:
-    """Run one of Ansible's commands on the host under test."""
-
-    def run(*command: str) -> CompletedProcess[str]:
-        inventory = ROOT / "molecule" / "shared" / "inventory"
-        limit = f"--limit={host.check_output('hostname')}"
-        return subprocess.run(
-            [*command, f"--inventory={inventory}", limit],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=os.environ | {"ANSIBLE_LOCALHOST_WARNING": "false"},
-        )
-
-    return run
-
-
-@pytest.fixture(scope="module")
 def deploy(
-    ansible: Callable[..., CompletedProcess[str]],
+    converge: Callable[..., CompletedProcess[str]],
 ) -> Callable[..., CompletedProcess[str]]:
     """Run the role, with options that win over those of converge.yml."""
-    playbook = str(ROOT / "molecule" / "model_server" / "converge.yml")
-
-    def run(**options: object) -> CompletedProcess[str]:
-        return ansible(
-            "ansible-playbook",
-            playbook,
-            "--tags=model_server",
-            f"--extra-vars={json.dumps(options)}",
-        )
-
-    return run
+    return partial(converge, "--tags=model_server")

@@ -1,10 +1,8 @@
 """What the tests share: questions to Prometheus, a model server's stub, the role run anew."""
 
 import json
-import os
-import subprocess
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -81,37 +79,8 @@ def model_server(host: Host) -> Iterator[Callable[[str], None]]:
 
 
 @pytest.fixture(scope="module")
-def converge(host: Host) -> Callable[..., CompletedProcess[str]]:
-    """Run the role on the host under test, with options that win over those of converge.yml."""
-
-    def run(*arguments: str, **options: object) -> CompletedProcess[str]:
-        return subprocess.run(
-            [
-                "ansible-playbook",
-                f"--inventory={ROOT / 'molecule/shared/inventory'}",
-                f"--limit={host.check_output('hostname')},localhost",
-                "--tags=prometheus",
-                f"--extra-vars={json.dumps(options)}",
-                *arguments,
-                ROOT / "molecule/prometheus/converge.yml",
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=os.environ | {"ANSIBLE_LOCALHOST_WARNING": "false"},
-        )
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def eventually() -> Callable[[Callable[[], bool]], None]:
-    """Wait until something holds; what it waits for takes seconds, a minute is a fault."""
-
-    def wait(holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 90
-        while not holds():
-            assert time.monotonic() < deadline
-            time.sleep(1)
-
-    return wait
+def converge(
+    converge: Callable[..., CompletedProcess[str]],
+) -> Callable[..., CompletedProcess[str]]:
+    """Run the role, with options that win over those of converge.yml."""
+    return partial(converge, "--tags=prometheus")
