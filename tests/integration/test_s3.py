@@ -34,7 +34,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
 @pytest.fixture
 def store(wire: Wire, tmp_path: Path, bundles: Bundles) -> S3Store:
     """The operator's store, of two versions, the first in production."""
-    assert wire.port
+    assert wire.url
     store = S3Store(f"{URL}/models", tmp_path / "operator")
     versions = [store.publish(bundle) for bundle in bundles]
     store.promote(versions[0])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.moto_server import moto_server
 from tests.terraform.chain import (
     CREDENTIALS,
     LACKING,
@@ -17,7 +18,7 @@ from tests.terraform.chain import (
     Environment,
     there_is,
 )
-from tests.terraform.tools import Workspace, cli_environment, copy, emulator, mirror
+from tests.terraform.tools import Workspace, cli_environment, copy, mirror
 
 REQUIREMENTS = """
 terraform {
@@ -69,9 +70,7 @@ def workspace(
 
 
 @pytest.fixture(scope="session")
-def chain_begun(
-    workspace: Callable[..., Workspace], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Future[Chain]]:
+def chain_begun(workspace: Callable[..., Workspace]) -> Iterator[Future[Chain]]:
     """Two environments and a bucket for states, being applied to a moto of their own.
 
     Most of that is waiting, so other tests run meanwhile.
@@ -90,7 +89,7 @@ def chain_begun(
         chain.together(Environment.apply)
         return chain
 
-    with emulator(tmp_path_factory.mktemp("moto")) as url, ThreadPoolExecutor(1) as pool:
+    with moto_server() as url, ThreadPoolExecutor(1) as pool:
         yield pool.submit(begin, url)
 
 

@@ -1,16 +1,10 @@
-"""Terraform, an emulator of AWS, and what a test asks of them."""
+"""Terraform, and what a test asks of it."""
 
 import json
 import os
 import shutil
-import socket
 import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,35 +81,3 @@ def resources(module: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield from module.get("resources", ())
     for child in module.get("child_modules", ()):
         yield from resources(child)
-
-
-@contextmanager
-def emulator(folder: Path) -> Iterator[str]:
-    """Moto's server, with images of Debian's own; yields its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    command = [Path(sys.executable).with_name("moto_server"), "--host", "127.0.0.1"]
-    images = {"MOTO_AMIS_PATH": str(Path(__file__).with_name("amis.json"))}
-    with (
-        (folder / "moto.log").open("wb") as log,
-        subprocess.Popen(
-            [*command, "--port", str(port)], env=os.environ | images, stdout=log, stderr=log
-        ) as server,
-    ):
-        try:
-            while not answers(url):
-                assert server.poll() is None, (folder / "moto.log").read_text()
-                time.sleep(0.1)
-            yield url
-        finally:
-            server.terminate()
-
-
-def answers(url: str) -> bool:
-    try:
-        urllib.request.urlopen(f"{url}/moto-api/", timeout=5).close()  # noqa: S310
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
-        return False
-    return True
