@@ -150,6 +150,8 @@ class Metrics:
             self.load_failures.labels(reason)
         for name in KINDS:
             self.prediction_errors.labels(name)
+        for status in (200, 500, 503):
+            self._requests.labels("/predict", "POST", status)
 
     def use_model(self, manifest: Manifest, loaded_at: datetime) -> None:
         """Describe the model in use from now on."""

@@ -77,12 +77,14 @@ def test_slots_add_up_and_a_successor_counts_on(directory: Path) -> None:
     assert registry.get_sample_value("shill_http_request_duration_seconds_count", labels) == 3
 
 
-def test_every_reason_is_there_from_the_start() -> None:
+def test_what_alerts_count_is_there_from_the_start() -> None:
     registry = Metrics().registry
     value = registry.get_sample_value("shill_model_load_failures_total", {"reason": "checksum"})
     assert value == 0
     value = registry.get_sample_value("shill_prediction_errors_total", {"reason": "out-of-range"})
     assert value == 0
+    failed = {"route": "/predict", "method": "POST", "status": "500"}
+    assert registry.get_sample_value("shill_http_request_duration_seconds_count", failed) == 0
 
 
 def test_every_metric_is_documented_and_nothing_else(published: DirectoryStore) -> None:
