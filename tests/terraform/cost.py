@@ -1,0 +1,204 @@
+"""The tables of docs/cost.md: docs/prices.csv times what terraform/ creates by default.
+
+`python -m tests.terraform.cost` writes them anew.
+"""
+
+import csv
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from tests.terraform.pages import blocks
+from tests.terraform.tools import ROOT, TERRAFORM
+
+PAGE = ROOT / "docs" / "cost.md"
+PRICES = ROOT / "docs" / "prices.csv"
+TABLE = r"(?<=<!-- {}: python -m tests.terraform.cost writes this table -->\n).*?(?=<!-- end -->)"
+HOURS = 730.0
+DAYS = HOURS / 24
+GB = 1e9
+TARGET = 40.0
+
+# What is done with it in a day. Sizes were measured: UCI 562 in the archive's Parquet, a drift
+# report, an answer of the API with its headers.
+PREDICTIONS = 100_000
+BYTES_ARCHIVED = 41
+BYTES_ANSWERED = 600
+REPORTS = 48
+BYTES_REPORTED = 4_000_000
+WORKERS = 2
+LOGGED_GB_A_MONTH = 1.0
+DISK_USED_GB = 10.0
+DISK_CHANGED_GB = 0.5
+
+
+@dataclass(frozen=True)
+class Price:
+    """One line of prices.csv."""
+
+    usd: float
+    unit: str
+    free: float
+
+    def of(self, quantity: float) -> float:
+        """What a quantity costs in a month, beyond what is free for each account."""
+        return max(0.0, quantity - self.free) * self.usd / (1000 if self.unit == "1000" else 1)
+
+
+def prices() -> dict[str, Price]:
+    with PRICES.open(newline="") as file:
+        return {
+            row["item"]: Price(float(row["usd"]), row["unit"], float(row["free"]))
+            for row in csv.DictReader(file)
+        }
+
+
+def default(variable: str) -> float:
+    """The default of a number in variables.tf."""
+    return float(dict(blocks(TERRAFORM / "variables.tf"))[variable]["default"])
+
+
+def working_hours() -> float:
+    """Hours a month, of the working hours that terraform.tfvars.example suggests."""
+    example = (TERRAFORM / "terraform.tfvars.example").read_text()
+    found = re.search(r'working_hours = \{ start = "(.+?)", stop = "(.+?)"', example)
+    assert found
+    start, stop = (datetime.strptime(time, "%H:%M") for time in found.groups())  # noqa: DTZ007
+    return (stop - start).total_seconds() / 3600 * 5 / 7 * DAYS
+
+
+def alarms() -> tuple[int, int]:
+    """How many each burstable host has, and how many there are besides."""
+    text = (TERRAFORM / "modules/operations/alarms.tf").read_text()
+    hosts, fleet = text.split("fleet_alarms = {")
+    return len(re.findall(r'"\$\{key\}-\S+" = \{', hosts)), len(re.findall(r"query +=", fleet))
+
+
+def metrics() -> int:
+    """How many each host sends: those that alarms are about."""
+    text = (TERRAFORM / "modules/operations/alarms.tf").read_text()
+    return len(set(re.findall(r'query +=\s"\w+\((\w+)\)"', text)))
+
+
+def quantities(
+    machine: str, *, hosts: int = 1, hours: float = HOURS
+) -> dict[str, tuple[str, float]]:
+    """What a set-up uses in a month: what it is for, and how much, by the item of the price."""
+    kept = default("snapshots_kept")
+    days = default("data_retention_days")
+    of_host, of_fleet = alarms()
+    busy = hours / HOURS
+    archived = (PREDICTIONS * BYTES_ARCHIVED + hosts * REPORTS * BYTES_REPORTED) * busy / GB
+    polls = WORKERS * 3600 / 30 * hours
+    return {
+        machine: ("hosts", hosts * hours),
+        "gp3": ("volumes", hosts * default("root_volume_gb")),
+        "public IPv4 address": ("addresses", hosts * HOURS),
+        "snapshot": (
+            "snapshots",
+            hosts * (DISK_USED_GB + (kept - 1) * DISK_CHANGED_GB) if kept else 0,
+        ),
+        "S3 Standard": ("S3: storage", archived * days),
+        "S3 writing requests": (
+            "S3: writing",
+            hosts * (WORKERS * 24 + REPORTS * 2) * DAYS * busy,
+        ),
+        "S3 reading requests": ("S3: reading", hosts * polls),
+        "transfer to the Internet": (
+            "transfer",
+            PREDICTIONS * BYTES_ANSWERED * DAYS * busy / GB,
+        ),
+        "CloudWatch alarm": ("alarms", hosts * of_host + of_fleet),
+        "CloudWatch metric": ("metrics", hosts * metrics()),
+        "CloudWatch logs": ("logs", hosts * LOGGED_GB_A_MONTH * busy),
+    }
+
+
+SETUPS = {
+    "on demand": quantities("t3.medium"),
+    "spot": quantities("t3.medium spot"),
+    "working hours": quantities("t3.medium", hours=working_hours()),
+    "t4g": quantities("t4g.medium"),
+}
+
+
+def bill(used: Mapping[str, tuple[str, float]]) -> dict[str, float]:
+    """US dollars a month, by what they are for."""
+    known = prices()
+    return {purpose: known[item].of(quantity) for item, (purpose, quantity) in used.items()}
+
+
+def total(used: Mapping[str, tuple[str, float]]) -> float:
+    return sum(bill(used).values())
+
+
+def costs_table() -> str:
+    bills = {name: bill(used) for name, used in SETUPS.items()}
+    rows = [
+        "| US$ a month | " + " | ".join(bills) + " |",
+        "|---|" + "--:|" * len(bills),
+        *(
+            f"| {purpose} | " + " | ".join(f"{one[purpose]:.2f}" for one in bills.values()) + " |"
+            for purpose in bills["on demand"]
+        ),
+        "| **sum** | " + " | ".join(f"**{sum(x.values()):.2f}**" for x in bills.values()) + " |",
+    ]
+    return "\n".join(rows) + "\n"
+
+
+def choices() -> dict[str, float]:
+    """What a choice adds to one host on demand."""
+    known = prices()
+    one = total(SETUPS["on demand"])
+    return {
+        "a second model server": total(quantities("t3.medium", hosts=2)) - one,
+        "a second model server, both t4g.medium": total(quantities("t4g.medium", hosts=2)) - one,
+        '`host_network = "private-nat"`, with 20 GB through it': known["NAT gateway"].of(HOURS)
+        + known["NAT gateway data"].of(20),
+        '`host_network = "private-endpoints"`, in two zones': known["interface endpoint"].of(
+            5 * 2 * HOURS
+        )
+        - known["public IPv4 address"].of(HOURS),
+        "`detailed_monitoring`": known["CloudWatch metric"].usd * 7,
+        "an account whose free alarms, metrics, logs and transfer are used up": sum(
+            price.usd * min(price.free, SETUPS["on demand"][item][1])
+            for item, price in known.items()
+            if item in SETUPS["on demand"]
+        ),
+    }
+
+
+def choices_table() -> str:
+    rows = ["| Choice | US$ a month |", "|---|--:|"]
+    rows += [f"| {name} | {usd:+.2f} |" for name, usd in choices().items()]
+    return "\n".join(rows) + "\n"
+
+
+def quantities_table() -> str:
+    used = SETUPS["on demand"]
+    rows = ["| | Quantity a month | Free | Price, US$ |", "|---|--:|--:|--:|"]
+    for item, price in prices().items():
+        quantity = f"{used[item][1]:,.1f}".removesuffix(".0") if item in used else ""
+        free = f"{price.free:g}" if price.free else ""
+        rows.append(f"| {item} | {quantity} | {free} | {price.usd:g} per {price.unit} |")
+    return "\n".join(rows) + "\n"
+
+
+TABLES = {"costs": costs_table, "choices": choices_table, "quantities": quantities_table}
+
+
+def place(name: str) -> re.Pattern[str]:
+    """Where the page has the table of `name`."""
+    return re.compile(TABLE.format(name), re.DOTALL)
+
+
+def write() -> None:
+    page = PAGE.read_text()
+    for name, table in TABLES.items():
+        page = place(name).sub(lambda _, table=table: table(), page, count=1)  # type: ignore[misc]
+    PAGE.write_text(page)
+
+
+if __name__ == "__main__":
+    write()
