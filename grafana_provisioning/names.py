@@ -12,6 +12,8 @@ REPORTS_URL = "http://127.0.0.1:8001"
 # The drift job runs every 30 minutes: after two late or lost runs, its numbers are stale.
 STALE_SECONDS = 95 * 60
 LATE_SECONDS = 40 * 60
+# The job that ships runs every 15 minutes.
+UNSHIPPED_SECONDS = 45 * 60
 MINIMUM_ROWS = 200
 # F1 this far below the baseline is too low; what so few labels say is chance.
 F1_TOLERANCE = 0.05

@@ -4,7 +4,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana_provisioning.dashboards.model import FRESH
 from grafana_provisioning.frame import Section, board, runbook, section
-from grafana_provisioning.names import HOST
+from grafana_provisioning.names import HOST, UNSHIPPED_SECONDS
 from grafana_provisioning.panels import (
     GREEN,
     GREY,
@@ -186,6 +186,34 @@ def jobs() -> Section:
     drift.override_by_name("Ended", [property_("mappings", CODES)])
     drift.override_by_name("Took", [property_("unit", "s")])
 
+    def shipped(metric: str) -> str:
+        return f"max by (instance) (shill_archive_{metric}{{{HERE}}})"
+
+    archive = rows(
+        "Archive in S3",
+        "Of hosts that ship their prediction log. Pending: segments that are not there yet."
+        " Success: the newest run that shipped all it was to." + runbook("ArchiveFailed"),
+        *queries(
+            (f"time() - {shipped('last_run_timestamp_seconds')}", ""),
+            (shipped("failures"), ""),
+            (shipped("pending_segments"), ""),
+            (f"time() - {shipped('last_success_timestamp_seconds')}", ""),
+            now=True,
+        ),
+    )
+    columns(
+        archive,
+        instance="Host",
+        Value_A="Last run",
+        Value_B="Failures",
+        Value_C="Pending",
+        Value_D="Success",
+    )
+    shipping = ((None, GREEN), (UNSHIPPED_SECONDS, RED))
+    coloured(archive, "Last run", *shipping, unit="s")
+    coloured(archive, "Success", *shipping, unit="s")
+    coloured(archive, "Failures", (None, GREEN), (1, RED))
+
     files = rows(
         "Textfiles",
         "What jobs left for node exporter, by age." + runbook("TextfileError"),
@@ -208,10 +236,11 @@ def jobs() -> Section:
         .override_by_name("running", [color(GREEN)])
         .override_by_name("stopped", [color(ORANGE)])
         .override_by_name("paused", [color(YELLOW)])
-        .span(6),
-        drift.span(10),
+        .span(8),
+        drift.span(16),
         files.span(8),
-        height=8,
+        archive.span(16),
+        height=6,
     )
 
 

@@ -6,9 +6,10 @@ import pytest
 import testinfra
 
 ROOT = Path(__file__).resolve().parents[3]
+TESTS = sorted(path.stem for path in ROOT.glob("prometheus/tests/*.yml"))
 
 
-@pytest.mark.parametrize("name", ["service", "model", "host", "burn"])
+@pytest.mark.parametrize("name", TESTS)
 def test_the_rules_pass_their_tests(name: str) -> None:
     host = testinfra.get_host("docker://shill-prometheus-trixie")
     for path in ROOT.glob("prometheus/*/*.yml"):

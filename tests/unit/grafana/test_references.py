@@ -63,6 +63,7 @@ class TestDashboard:
     "judgement",
     [
         f"shill_drift_last_success_timestamp_seconds > {names.STALE_SECONDS // 60} * 60",
+        f"shill_archive_last_run_timestamp_seconds > {names.UNSHIPPED_SECONDS // 60} * 60",
         f"< ignoring (source) shill_model_performance_baseline - {names.F1_TOLERANCE}",
         f"shill_labelled_rows >= {names.MINIMUM_LABELS}",
         f"failed:ratio_rate1h > {names.FAST_BURN} * {1 - names.AVAILABILITY:.3f}",
