@@ -3,6 +3,8 @@
 import json
 import os
 import subprocess
+from collections.abc import Callable
+from subprocess import CompletedProcess
 
 import pytest
 from testinfra.host import Host
@@ -43,14 +45,19 @@ def test_it_may_read_the_journal(host: Host) -> None:
     assert "for the agent" in host.check_output(AS_AGENT, "journalctl _TRANSPORT=syslog")
 
 
-def test_it_may_read_the_product_s_logs_of_jobs_that_show_them_to_nobody(host: Host) -> None:
-    for name in ("drift", "drift2"):
-        log = f"/var/log/shill/{name}.log"
-        host.check_output("sh -c %s", f"umask 027; rm -f {log}; echo scored >{log}")
-        assert (host.file(log).user, host.file(log).mode) == ("root", 0o640)
-        assert host.check_output(AS_AGENT, f"cat {log}") == "scored"
-        assert host.run(AS_AGENT, f"echo forged >>{log}").rc != 0
-        assert host.run("runuser --user nobody -- cat %s", log).rc != 0
+def test_it_may_read_the_product_s_logs_which_are_closed_to_others(
+    host: Host, ansible: Callable[..., CompletedProcess[str]]
+) -> None:
+    # As the drift job does; and as a deploy does, which puts another file in the place of the old.
+    host.check_output("sh -c 'umask 027; echo scored >>/var/log/shill/drift.log'")
+    line = "path=/var/log/shill/deploy.log line=deployed create=true mode=0640"
+    done = ansible("ansible", "lab", "--become", "--module-name=lineinfile", f"--args={line}")
+    assert "CHANGED" in done.stdout
+    for log, entry in {"drift": "scored", "deploy": "deployed"}.items():
+        file = host.file(f"/var/log/shill/{log}.log")
+        assert (file.user, file.group, file.mode) == ("root", "cwagent", 0o640)
+        assert host.check_output(AS_AGENT, f"tail -n 1 {file.path}") == entry
+        assert host.run(AS_AGENT, f"echo forged >>{file.path}").rc != 0
 
 
 @pytest.mark.parametrize("path", ["/etc/shadow", "/root", "/var/lib/docker"])
