@@ -36,6 +36,8 @@ locals {
   path              = "/${var.project_name}/${var.environment}" # of log groups and parameters
   metrics_namespace = "${var.project_name}/${var.environment}"
 
+  permissions_boundary = var.permissions_boundary == null ? null : "arn:${local.partition}:iam::${local.account_id}:policy/${var.permissions_boundary}"
+
   # What sessions of a role are called changes; the role does not.
   deployer = data.aws_iam_session_context.current.issuer_arn
 }
@@ -51,6 +53,8 @@ module "vpc" {
   flow_log_group_name = var.flow_logs ? "${local.path}/flow" : null
   log_retention_days  = var.log_retention_days
   kms_key_arn         = var.kms_key_arn
+
+  permissions_boundary = local.permissions_boundary
 }
 
 module "s3" {
@@ -99,6 +103,8 @@ module "security" {
   metrics_namespace = local.metrics_namespace
   parameters        = local.path
   topic_arn         = module.operations.topic_arn
+
+  permissions_boundary = local.permissions_boundary
 }
 
 module "ec2" {
@@ -148,6 +154,8 @@ module "operations" {
   snapshots_kept     = var.snapshots_kept
   snapshot_time      = var.snapshot_time
   snapshot_tags      = { Project = var.project_name, Environment = var.environment }
+
+  permissions_boundary = local.permissions_boundary
 }
 
 locals {

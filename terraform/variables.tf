@@ -194,6 +194,17 @@ variable "key_pair_name" {
   }
 }
 
+variable "permissions_boundary" {
+  description = "Name of the IAM policy that no role created here may exceed. terraform/bootstrap makes one, and lets deployers create no role without it. Null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary == null || can(regex("^[A-Za-z0-9+=,.@_-]{1,128}$", var.permissions_boundary))
+    error_message = "permissions_boundary is not the name of a policy: write it without arn:..., like shill-boundary, or null."
+  }
+}
+
 variable "instance_connect_endpoint" {
   description = "Whether there is an EC2 Instance Connect Endpoint (free), through which those whom IAM lets reach SSH while it is closed to everybody else."
   type        = bool

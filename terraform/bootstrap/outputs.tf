@@ -16,3 +16,13 @@ output "backend" {
     }
   EOT
 }
+
+output "deployer_policy_arn" {
+  description = "Policy for the users and roles that deploy."
+  value       = aws_iam_policy.this["deployer"].arn
+}
+
+output "github_role_arns" {
+  description = "Roles for the repository's workflows, see docs/cicd.md."
+  value       = { for key, role in aws_iam_role.github : key => role.arn }
+}

@@ -12,6 +12,17 @@ variable "project_name" {
   nullable    = false
 }
 
+variable "github_repository" {
+  description = "GitHub repository whose workflows may plan and deploy, as owner/name. Null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_repository == null || can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.github_repository))
+    error_message = "github_repository is not a repository: write it like owner/name, without https://github.com/."
+  }
+}
+
 variable "kms_key_arn" {
   description = "KMS key that encrypts states. Null: AES256."
   type        = string

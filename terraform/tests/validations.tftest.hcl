@@ -188,6 +188,16 @@ run "key_pair_empty" {
   expect_failures = [var.key_pair_name]
 }
 
+run "permissions_boundary_as_arn" {
+  command = plan
+
+  variables {
+    permissions_boundary = "arn:aws:iam::123456789012:policy/shill-boundary"
+  }
+
+  expect_failures = [var.permissions_boundary]
+}
+
 run "no_host" {
   command = plan
 

@@ -15,10 +15,14 @@ import boto3
 from tests.terraform.tools import ROOT, Workspace, resources
 
 REGION = "eu-central-1"
+ACCOUNT = "123456789012"  # moto's
+LOGGED = {"TF_LOG_PROVIDER": "debug", "TF_LOG_PATH": "provider.log"}
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 
 # Moto lacks Instance Connect Endpoints, DLM, and whom a budget warns: plans of mocks cover them.
 LACKING = {"instance_connect_endpoint": False, "monthly_budget_usd": 0, "snapshots_kept": 0}
+REPOSITORY = "example/shill"
+COMMON = LACKING | {"aws_region": REGION, "permissions_boundary": "shill-boundary"}
 SETTINGS: dict[str, dict[str, Any]] = {
     "production": {
         "environment": "production",
@@ -49,9 +53,14 @@ class Environment:
     """An applied environment, as it was before anything else happened to it."""
 
     workspace: Workspace
+    destroyed: bool = False
     state: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     changes: dict[str, set[str]] = field(default_factory=dict)
+
+    @property
+    def log(self) -> Path:
+        return self.workspace.folder / LOGGED["TF_LOG_PATH"]
 
     def apply(self) -> None:
         """Apply, then plan again: what it would still change, by address and attribute."""
@@ -77,9 +86,12 @@ class Environment:
         return self.workspace.show("other")["planned_values"]["root_module"]
 
     def destroy(self) -> None:
-        self.workspace.run(
-            "destroy", "-auto-approve", "-input=false", "-no-color", "-refresh=false"
-        )
+        """Destroy it, unless that was done."""
+        if not self.destroyed:
+            self.workspace.run(
+                "destroy", "-auto-approve", "-input=false", "-no-color", "-refresh=false"
+            )
+        self.destroyed = True
 
     def managed(self, kind: str, module: dict[str, Any] | None = None) -> dict[str, dict[str, Any]]:
         """Its resources of a type, by address; or those of a plan's root module."""
@@ -194,6 +206,10 @@ def there_is(url: str) -> dict[str, set[str]]:
         "security groups": ids(ec2.describe_security_groups()["SecurityGroups"], "GroupId"),
         "buckets": ids(client(url, "s3").list_buckets()["Buckets"], "Name"),
         "roles": ids(client(url, "iam").list_roles()["Roles"], "RoleName"),
+        "policies": ids(client(url, "iam").list_policies(Scope="Local")["Policies"], "PolicyName"),
+        "providers": ids(
+            client(url, "iam").list_open_id_connect_providers()["OpenIDConnectProviderList"], "Arn"
+        ),
         "profiles": ids(
             client(url, "iam").list_instance_profiles()["InstanceProfiles"], "InstanceProfileName"
         ),

@@ -10,9 +10,10 @@ import pytest
 
 from tests.moto_server import moto_server
 from tests.terraform.chain import (
+    COMMON,
     CREDENTIALS,
-    LACKING,
-    REGION,
+    LOGGED,
+    REPOSITORY,
     SETTINGS,
     Chain,
     Environment,
@@ -77,14 +78,14 @@ def chain_begun(workspace: Callable[..., Workspace]) -> Iterator[Future[Chain]]:
     """
 
     def begin(url: str) -> Chain:
-        variables = CREDENTIALS | {"AWS_ENDPOINT_URL": url, "TF_VAR_emulated": "true"}
+        variables = CREDENTIALS | LOGGED | {"AWS_ENDPOINT_URL": url, "TF_VAR_emulated": "true"}
         environments = {}
         for name, settings in SETTINGS.items():
             made = workspace(name, **variables)
-            chosen = json.dumps({"aws_region": REGION} | LACKING | settings)
-            (made.folder / "terraform.tfvars.json").write_text(chosen)
+            (made.folder / "terraform.tfvars.json").write_text(json.dumps(COMMON | settings))
             environments[name] = Environment(made)
-        bootstrap = Environment(workspace("bootstrap", folder="bootstrap", **variables))
+        trusting = {"TF_VAR_github_repository": REPOSITORY}
+        bootstrap = Environment(workspace("bootstrap", folder="bootstrap", **variables, **trusting))
         chain = Chain(url, environments, bootstrap, there_is(url))
         chain.together(Environment.apply)
         return chain

@@ -26,6 +26,7 @@ def below(pattern: str, text: str) -> bool:
 
 # How a value of the context is compared with each of the condition's, and whether none may match.
 OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {
+    "ArnLike": (matches, False),
     "ArnNotEquals": (matches, True),
     "Bool": (equals, False),
     "NumericLessThan": (below, False),
@@ -41,6 +42,10 @@ def listed(value: str | list[str]) -> list[str]:
 def holds(condition: Mapping[str, Mapping[str, Any]], context: Context) -> bool:
     """Whether each operator holds for each key; what the context lacks matches nothing."""
     for operator, keys in condition.items():
+        if operator == "Null":
+            if any((key in context) == (absent == "true") for key, absent in keys.items()):
+                return False
+            continue
         compare, negated = OPERATORS[operator]
         for key, patterns in keys.items():
             present = key in context

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.terraform.chain import REGION, Chain
+from tests.terraform.chain import ACCOUNT, REGION, Chain
 from tests.terraform.policy import Context, Statement, allowed, listed
 
-ACCOUNT = "123456789012"
 BUCKET = f"arn:aws:s3:::shill-production-{ACCOUNT}"
 LOGS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:"
 PARAMETERS = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter"

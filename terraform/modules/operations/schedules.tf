@@ -11,8 +11,9 @@ locals {
 resource "aws_iam_role" "scheduler" {
   count = length(local.scheduled) > 0 ? 1 : 0
 
-  name        = "${var.name}-scheduler"
-  description = "Starts and stops hosts of ${var.name}"
+  name                 = "${var.name}-scheduler"
+  description          = "Starts and stops hosts of ${var.name}"
+  permissions_boundary = var.permissions_boundary
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -70,8 +71,9 @@ resource "aws_scheduler_schedule" "this" {
 resource "aws_iam_role" "snapshots" {
   count = var.snapshots_kept > 0 ? 1 : 0
 
-  name        = "${var.name}-snapshots"
-  description = "Makes and removes snapshots of hosts of ${var.name}"
+  name                 = "${var.name}-snapshots"
+  description          = "Makes and removes snapshots of hosts of ${var.name}"
+  permissions_boundary = var.permissions_boundary
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{

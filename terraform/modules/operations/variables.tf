@@ -91,3 +91,9 @@ variable "snapshot_tags" {
   description = "Tags by which hosts and their snapshots are told from those of others."
   type        = map(string)
 }
+
+variable "permissions_boundary" {
+  description = "ARN of the policy that no role may exceed; null - none."
+  type        = string
+  default     = null
+}

@@ -85,8 +85,9 @@ locals {
 }
 
 resource "aws_iam_role" "host" {
-  name        = "${var.name}-host"
-  description = "What hosts of ${var.name} may do"
+  name                 = "${var.name}-host"
+  description          = "What hosts of ${var.name} may do"
+  permissions_boundary = var.permissions_boundary
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{

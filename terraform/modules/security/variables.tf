@@ -87,3 +87,9 @@ variable "topic_arn" {
   description = "Topic that hosts may publish alerts to."
   type        = string
 }
+
+variable "permissions_boundary" {
+  description = "ARN of the policy that no role may exceed; null - none."
+  type        = string
+  default     = null
+}

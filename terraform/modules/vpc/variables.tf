@@ -37,3 +37,9 @@ variable "kms_key_arn" {
   description = "Key that encrypts flow logs; null - CloudWatch's own."
   type        = string
 }
+
+variable "permissions_boundary" {
+  description = "ARN of the policy that no role may exceed; null - none."
+  type        = string
+  default     = null
+}
