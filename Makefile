@@ -71,11 +71,12 @@ unit: $(DESK) ## Run the unit tests
 	pytest --numprocesses logical tests/unit tests/docs
 
 .PHONY: lint
-lint: $(DESK) ## Check style, types and playbooks
+lint: $(DESK) ## Check style, types, playbooks and workflows
 	ruff format --check .
 	ruff check .
 	mypy
 	ansible-lint
+	zizmor --offline --strict-collection --pedantic --no-progress --quiet .github
 
 .PHONY: bench
 bench: $(DESK) ## Measure the API beside its peers, drift monitoring and its job; rewrite what the docs say of them

@@ -1,0 +1,149 @@
+"""The workflows name what exists, and docs/cicd.md names what they need."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.terraform.pages import blocks
+from tests.terraform.tools import TERRAFORM
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted(ROOT.glob(".github/workflows/*.yml"))
+PAGE = (ROOT / "docs/cicd.md").read_text()
+
+# Made by whoever follows docs/deployment.md and docs/cicd.md.
+MADE = {"inventory/secrets.yml"}
+
+
+def jobs(workflow: Path) -> dict[str, Any]:
+    return yaml.safe_load(workflow.read_text())["jobs"]  # type: ignore[no-any-return]
+
+
+def steps() -> list[dict[str, Any]]:
+    return [
+        step for workflow in WORKFLOWS for job in jobs(workflow).values() for step in job["steps"]
+    ]
+
+
+def scripts() -> list[tuple[Path, str]]:
+    """Where each script runs, and what it says."""
+    return [
+        (ROOT / step.get("working-directory", "."), step["run"])
+        for step in steps()
+        if "run" in step
+    ]
+
+
+def test_there_are_both() -> None:
+    assert [workflow.name for workflow in WORKFLOWS] == ["ci.yml", "deploy.yml"]
+
+
+def test_each_path_leads_somewhere() -> None:
+    named = {
+        (folder / path).resolve().relative_to(ROOT)
+        for folder, script in scripts()
+        for path in re.findall(r"(?<![\w/$.-])@?((?:\.\./|\.\w+/|\w+/)[\w./-]*\w)", script)
+        if not path.startswith((".venv", "../.venv", "dev/"))
+    }
+    assert {Path(".ci/run"), Path("flask_app/image_context.py")} <= named
+    assert [path for path in named if not (ROOT / path).exists() and str(path) not in MADE] == []
+
+
+def test_each_playbook_and_folder_exists() -> None:
+    played = [
+        folder / name
+        for folder, script in scripts()
+        for name in re.findall(r"(?<= )([\w-]+\.yml)", script)
+    ]
+    assert played
+    assert all(playbook.exists() for playbook in played), played
+    assert all(folder.is_dir() for folder, _ in scripts())
+
+
+def test_each_make_target_exists() -> None:
+    targets = {target for _, script in scripts() for target in re.findall(r"make (\S+)", script)}
+    makefile = (ROOT / "Makefile").read_text()
+    assert targets == {".venv/.locked"}
+    assert "VENV := .venv\n" in makefile
+    assert "DESK := $(VENV)/.locked\n" in makefile
+
+
+def test_each_dockerfile_and_image_is_the_roles() -> None:
+    built = jobs(ROOT / ".github/workflows/deploy.yml")["images"]["strategy"]["matrix"]["include"]
+    pulled = yaml.safe_load((ROOT / ".github/images.yml").read_text())
+    assert all((ROOT / image["dockerfile"]).exists() for image in built)
+    assert {f"/{image['image']}" for image in built} == {
+        value.rpartition("}}")[2] for name, value in pulled.items() if name.endswith("image_name")
+    }
+
+
+def test_each_variable_of_ansible_exists() -> None:
+    known = {
+        name
+        for defaults in ROOT.glob("roles/*/defaults/main.yml")
+        for name in yaml.safe_load(defaults.read_text())
+    }
+    given = yaml.safe_load((ROOT / ".github/images.yml").read_text())
+    assert given.keys() <= known
+    environment = {name for step in steps() for name in step.get("env", {})}
+    asked = set(re.findall(r"'ansible\.builtin\.env', '(\w+)'", str(given)))
+    assert asked
+    assert asked <= environment
+
+
+def test_each_variable_of_terraform_exists() -> None:
+    named = {
+        name for workflow in WORKFLOWS for name in re.findall(r"TF_VAR_(\w+)", workflow.read_text())
+    }
+    assert named
+    assert named <= dict(blocks(TERRAFORM / "variables.tf")).keys()
+    bootstrap = dict(blocks(TERRAFORM / "bootstrap/variables.tf"))
+    assert set(re.findall(r"-var (\w+)=", PAGE)) <= bootstrap.keys()
+
+
+@pytest.mark.parametrize("kind", ["vars", "secrets"])
+def test_the_page_names_each_variable_and_secret(kind: str) -> None:
+    text = "".join(workflow.read_text() for workflow in WORKFLOWS)
+    used = set(re.findall(rf"\b{kind}\.([A-Z_]+)", text))
+    (table,) = re.findall(
+        r"\| Variable \| \|\n(.+?)\n\n" if kind == "vars" else r"\| Secret .+? \| \|\n(.+?)\n\n",
+        PAGE,
+        re.DOTALL,
+    )
+    told = set(re.findall(r"`([A-Z_]+)`", "".join(re.findall(r"^\|.+?\|", table, re.MULTILINE))))
+    assert used == told
+
+
+def test_terraform_is_one_that_the_code_takes() -> None:
+    (lowest,) = re.findall(r'">= ([\d.]+), < 2.0"', (TERRAFORM / "versions.tf").read_text())
+    versions = {
+        step["with"]["terraform_version"] for step in steps() if "terraform" in step.get("uses", "")
+    }
+    assert len(versions) == 1
+    assert versions.pop() >= lowest
+
+
+def test_each_action_is_pinned_to_a_commit_and_says_which_version_that_is() -> None:
+    for workflow in WORKFLOWS:
+        for used in re.findall(r"uses: (.+)", workflow.read_text()):
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), used
+
+
+def test_only_jobs_that_need_aws_may_ask_for_a_token_and_none_may_write_the_repository() -> None:
+    for workflow in WORKFLOWS:
+        assert yaml.safe_load(workflow.read_text())["permissions"] == {}
+        for name, job in jobs(workflow).items():
+            permissions = job["permissions"]
+            assert permissions["contents"] == "read", name
+            assert ("id-token" in permissions) == (name in ("plan", "deploy")), name
+
+
+def test_what_deploys_waits_for_the_environment() -> None:
+    workflow = jobs(ROOT / ".github/workflows/deploy.yml")
+    for name, job in workflow.items():
+        assert ("AWS_DEPLOYER_ROLE" in str(job["steps"])) == (
+            job.get("environment") == "production"
+        ), name
