@@ -1,6 +1,5 @@
 """The job runs by cron, alone, within bounds, and whatever becomes of it is told."""
 
-import json
 import re
 from collections.abc import Callable
 from subprocess import CompletedProcess
@@ -54,15 +53,12 @@ def test_a_run_adds_one_line_to_its_log_and_leaves_no_container(host: Host, job:
     assert host.check_output(CONTAINERS) == ""
 
 
-def test_the_container_has_neither_network_nor_rights(host: Host) -> None:
-    described = host.check_output(
-        "sh -c 'shill-drift >/dev/null & "
-        "until docker inspect --type=container shill-drift 2>/dev/null >/tmp/described;"
-        " do sleep 0.1; done; wait; cat /tmp/described'"
-    )
-    container: dict[str, Any] = json.loads(described)[0]
-    limits = container["HostConfig"]
-    assert container["Config"]["User"] == "10001:10001"
+def test_the_container_has_neither_network_nor_rights(
+    container: Callable[[], dict[str, Any]],
+) -> None:
+    described = container()
+    limits = described["HostConfig"]
+    assert described["Config"]["User"] == "10001:10001"
     assert limits["NetworkMode"] == "none"
     assert limits["ReadonlyRootfs"]
     assert not limits["Privileged"]
@@ -72,7 +68,7 @@ def test_the_container_has_neither_network_nor_rights(host: Host) -> None:
     assert limits["Memory"] == limits["MemorySwap"] == 768 * 2**20
     assert limits["PidsLimit"] == 64
     assert limits["NanoCpus"] > 0
-    assert {mount["Destination"]: mount["RW"] for mount in container["Mounts"]} == {
+    assert {mount["Destination"]: mount["RW"] for mount in described["Mounts"]} == {
         "/models": False,
         "/predictions": False,
         "/reports": True,

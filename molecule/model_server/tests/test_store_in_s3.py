@@ -14,17 +14,16 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
-import boto3
 import pytest
 import testinfra
 from testinfra.host import Host
 
-from tests.moto_server import moto_server
-from tests.wire import Wire
+from tests.bucket import Bucket
 
 Ansible = Callable[..., CompletedProcess[str]]
 Ask = Callable[..., Any]
 Container = Callable[[], dict[str, Any]]
+Model = Callable[..., None]
 
 BUNDLES = Path(__file__).resolve().parents[3] / ".cache" / "molecule" / "bundles"
 STORE = "s3://shill/models"
@@ -37,45 +36,23 @@ def host() -> Host:
     return testinfra.get_host("docker://shill-model_server-trixie")
 
 
-class S3:
-    """A bucket on the controller, by moto, where the host's containers reach it."""
+@pytest.fixture(scope="module")
+def model(s3: Bucket) -> Model:
+    """Run an operator's command on the store: two versions, none of them in production."""
 
-    def __init__(self, server: str) -> None:
-        self.wire = Wire(server)
-        self.environment = {
-            "AWS_ENDPOINT_URL": self.wire.url,
-            "AWS_REGION": "us-east-1",
-            # There is no instance with a role here; moto takes any credentials.
-            "AWS_ACCESS_KEY_ID": "tests",
-            "AWS_SECRET_ACCESS_KEY": "tests",
-        }
-
-    def model(self, *arguments: str) -> None:
-        """Run an operator's command on the store."""
-        environment = os.environ | self.environment | {"SHILL_MODEL_STORE": STORE, "NO_PROXY": "*"}
+    def run(*arguments: str) -> None:
+        environment = os.environ | s3.environment
+        environment |= {"SHILL_MODEL_STORE": STORE, "NO_PROXY": "*"}
         command = [sys.executable, "-m", "flask_app", "model", *arguments]
         subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
 
-
-@pytest.fixture(scope="module")
-def s3(host: Host) -> Iterator[S3]:
-    """A store with two versions, none of them in production."""
-    with moto_server(host.check_output("ip -4 route show default").split()[2]) as server:
-        s3 = S3(server)
-        boto3.client(
-            "s3",
-            endpoint_url=server,
-            aws_access_key_id="tests",
-            aws_secret_access_key="tests",  # noqa: S106
-            region_name="us-east-1",
-        ).create_bucket(Bucket="shill")
-        for seed in "01":
-            s3.model("publish", str(BUNDLES / seed))
-        yield s3
+    for seed in "01":
+        run("publish", str(BUNDLES / seed))
+    return run
 
 
 @pytest.fixture(scope="module")
-def in_s3(s3: S3, deploy: Ansible) -> Iterator[Callable[[], CompletedProcess[str]]]:
+def in_s3(s3: Bucket, deploy: Ansible) -> Iterator[Callable[[], CompletedProcess[str]]]:
     """Run the role with the store in S3; afterwards the host is as it was provisioned."""
 
     def run() -> CompletedProcess[str]:
@@ -100,6 +77,7 @@ def served(ask: Ask, version: str) -> bool:
     return False
 
 
+@pytest.mark.usefixtures("model")
 def test_a_store_with_nothing_in_production_changes_nothing(
     in_s3: Callable[[], CompletedProcess[str]], container: Container
 ) -> None:
@@ -113,9 +91,9 @@ def test_a_store_with_nothing_in_production_changes_nothing(
 
 
 def test_the_host_serves_what_is_in_production_in_s3(
-    s3: S3, in_s3: Callable[[], CompletedProcess[str]], ask: Ask, container: Container
+    model: Model, in_s3: Callable[[], CompletedProcess[str]], ask: Ask, container: Container
 ) -> None:
-    s3.model("promote", VERSIONS[0])
+    model("promote", VERSIONS[0])
     done = in_s3()
     assert done.returncode == 0, done.stdout
     assert served(ask, VERSIONS[0])
@@ -127,11 +105,11 @@ def test_the_host_serves_what_is_in_production_in_s3(
     assert "changed=0" in again.stdout
 
 
-def test_a_promotion_in_s3_needs_no_ansible(s3: S3, ask: Ask, container: Container) -> None:
+def test_a_promotion_in_s3_needs_no_ansible(model: Model, ask: Ask, container: Container) -> None:
     before = container()["Id"]
-    s3.model("promote", VERSIONS[1])
+    model("promote", VERSIONS[1])
     assert served(ask, VERSIONS[1])
-    s3.model("rollback")
+    model("rollback")
     assert served(ask, VERSIONS[0])
     assert container()["Id"] == before
 
@@ -155,7 +133,7 @@ def test_a_rollback_of_one_host_is_refused_with_the_way_to_do_it(ansible: Ansibl
 
 
 def test_a_restart_without_s3_serves_the_last_model_and_says_so(
-    host: Host, s3: S3, ask: Ask, container: Container
+    host: Host, s3: Bucket, ask: Ask, container: Container
 ) -> None:
     s3.wire.refuse()
     host.check_output("docker restart %s", container()["Name"].lstrip("/"))
