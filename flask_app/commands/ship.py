@@ -91,12 +91,12 @@ def _run(shipper: Shipper) -> Exit:
         traceback.print_exc()
         outcome.failures.append(repr(error))
         return Exit.UNEXPECTED
-    for failure in outcome.failures:
-        print(f"error: {failure}", file=sys.stderr)
     print(
         f"{outcome.shipped} segments and {outcome.reports} reports shipped, {outcome.deleted} "
         f"segments deleted here, {outcome.pending} pending, {outcome.torn_lines} torn lines"
     )
+    for failure in outcome.failures:  # last, where the host's log of runs looks
+        print(f"error: {failure}", file=sys.stderr)
     if outcome.failures:
         return Exit.FAILED if outcome.interrupted else Exit.INCOMPLETE
     return Exit.LIMITED if outcome.pending else Exit.SHIPPED
