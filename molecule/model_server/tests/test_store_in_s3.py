@@ -25,7 +25,8 @@ Ask = Callable[..., Any]
 Container = Callable[[], dict[str, Any]]
 Model = Callable[..., None]
 
-BUNDLES = Path(__file__).resolve().parents[3] / ".cache" / "molecule" / "bundles"
+ROOT = Path(__file__).resolve().parents[3]
+BUNDLES = ROOT / ".cache" / "molecule" / "bundles"
 STORE = "s3://shill/models"
 VERSIONS = [json.loads((BUNDLES / seed / "manifest.json").read_text())["version"] for seed in "01"]
 
@@ -44,7 +45,7 @@ def model(s3: Bucket) -> Model:
         environment = os.environ | s3.environment
         environment |= {"SHILL_MODEL_STORE": STORE, "NO_PROXY": "*"}
         command = [sys.executable, "-m", "flask_app", "model", *arguments]
-        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
 
     for seed in "01":
         run("publish", str(BUNDLES / seed))
