@@ -1,7 +1,6 @@
 """Run every test stage and close with one summary: `python tests/run.py [STAGE ...]`.
 
-Two lanes run side by side, because one computes and the other mostly waits for hosts: `desk`
-(lint, unit, integration, terraform) and `hosts` (Molecule). A stage's output goes to
+Some run side by side, since hosts are often waited for. A stage's output goes to
 .cache/test/STAGE.log and is shown when it fails. Whatever was not exercised is listed by name at
 the very end.
 """
@@ -22,6 +21,8 @@ from xml.etree import ElementTree as ET
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".cache" / "test"
 OTHER_PYTHON = "3.13"
+AT_ONCE = 3
+"""How many sequences of stages run side by side."""
 
 
 @dataclass(frozen=True)
@@ -121,14 +122,13 @@ def prepare_prometheus() -> str | None:
     return None
 
 
-def stages() -> dict[str, list[Stage]]:
-    """The lanes, each a sequence of stages."""
+def stages() -> list[list[Stage]]:
+    """All stages, in sequences: a stage waits for those before it in its own sequence only."""
     scenarios = {path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")}
-    lab = ["default", "evidently_cron", "docker"]
     other_python = other_environment() / "bin" / "python"
     unit = ("tests/unit", "tests/docs")
-    return {
-        "desk": [
+    return [
+        [
             Stage("lint", ["make", "lint"]),
             pytest_stage("unit", *unit),
             Stage(
@@ -140,10 +140,10 @@ def stages() -> dict[str, list[Stage]]:
             pytest_stage("integration", "tests/integration"),
             pytest_stage("terraform", "tests/terraform"),
         ],
-        # While the bundle is trained, the other lane makes the images that hosts are booted from.
-        "lab": [Stage("bundle", ["make", "bundle"]), *map(molecule_stage, lab)],
-        "roles": [*map(molecule_stage, sorted(scenarios - set(lab)))],
-    }
+        [Stage("bundle", ["make", "bundle"]), molecule_stage("default")],
+        # Backwards, the long ones happen to come first.
+        *([molecule_stage(name)] for name in sorted(scenarios - {"default"}, reverse=True)),
+    ]
 
 
 def run(stage: Stage) -> Outcome:
@@ -177,16 +177,19 @@ def main(names: Sequence[str]) -> int:
     """Run the stages named (all by default); returns 1 when one of them failed."""
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)
-    plan = stages().values()
-    known = [stage.name for lane in plan for stage in lane]
+    plan = stages()
+    known = [stage.name for sequence in plan for stage in sequence]
     unknown = set(names) - set(known)
     if unknown:
         print(f"no stage {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
         return 2
-    chosen = [[stage for stage in lane if not names or stage.name in names] for lane in plan]
-    with ThreadPoolExecutor(len(chosen)) as pool:
-        lanes = pool.map(lambda lane: [run(stage) for stage in lane], chosen)
-        outcomes = list(chain.from_iterable(lanes))
+    chosen = [
+        [stage for stage in sequence if not names or stage.name in names] for sequence in plan
+    ]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        outcomes = list(
+            chain.from_iterable(pool.map(lambda sequence: [*map(run, sequence)], chosen))
+        )
     failed = [outcome for outcome in outcomes if outcome.status]
     for outcome in failed:
         print(f"\n===== {outcome.stage.name}: {outcome.stage.log}")
