@@ -178,6 +178,15 @@ def test_no_two_logs_share_a_stream(rendered: dict[str, Rendered], host: str) ->
     assert all(stream.startswith(host) for _, stream in streams)
 
 
+def test_the_product_s_logs_are_those_that_roles_write(rendered: dict[str, Rendered]) -> None:
+    tasks = "".join(path.read_text() for path in ROOT.glob("roles/*/tasks/job.yml"))
+    jobs = re.findall(r"scheduled_container_name: (\w+)", tasks)
+    files = rendered["one_i-0a"].agent["logs"]["logs_collected"]["files"]["collect_list"]
+    written = {f"/var/log/shill/{name}.log" for name in [*jobs, "deploy"]}
+    assert jobs
+    assert written <= {entry["file_path"] for entry in files}
+
+
 def test_on_aws_containers_log_to_the_journal_which_the_agent_may_read(
     rendered: dict[str, Rendered],
 ) -> None:
