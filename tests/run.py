@@ -141,6 +141,7 @@ def stages() -> list[list[Stage]]:
             pytest_stage("terraform", "tests/terraform"),
         ],
         [Stage("bundle", ["make", "bundle"]), molecule_stage("default")],
+        [pytest_stage("guide", "tests/guide")],
         # Backwards, the long ones happen to come first.
         *([molecule_stage(name)] for name in sorted(scenarios - {"default"}, reverse=True)),
     ]

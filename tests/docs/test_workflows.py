@@ -37,6 +37,15 @@ def scripts() -> list[tuple[Path, str]]:
     ]
 
 
+def defaults() -> dict[str, Any]:
+    """The variables of all roles."""
+    return {
+        name: value
+        for file in ROOT.glob("roles/*/defaults/main.yml")
+        for name, value in yaml.safe_load(file.read_text()).items()
+    }
+
+
 def test_there_are_both() -> None:
     assert [workflow.name for workflow in WORKFLOWS] == ["ci.yml", "deploy.yml"]
 
@@ -74,20 +83,22 @@ def test_each_make_target_exists() -> None:
 def test_each_dockerfile_and_image_is_the_roles() -> None:
     built = jobs(ROOT / ".github/workflows/deploy.yml")["images"]["strategy"]["matrix"]["include"]
     pulled = yaml.safe_load((ROOT / ".github/images.yml").read_text())
-    assert all((ROOT / image["dockerfile"]).exists() for image in built)
-    assert {f"/{image['image']}" for image in built} == {
-        value.rpartition("}}")[2] for name, value in pulled.items() if name.endswith("image_name")
+    wanted = {
+        name: str(value).rpartition("/")[2]
+        for name, value in defaults().items()
+        if str(value).startswith("shill/")
     }
+    assert all((ROOT / image["dockerfile"]).exists() for image in built)
+    assert {image["image"] for image in built} == set(wanted.values())
+    for name, image in wanted.items():
+        # One may be called like another.
+        value = pulled.get(pulled[name].strip("{} "), pulled[name])
+        assert value.endswith(f"}}}}/{image}"), name
 
 
 def test_each_variable_of_ansible_exists() -> None:
-    known = {
-        name
-        for defaults in ROOT.glob("roles/*/defaults/main.yml")
-        for name in yaml.safe_load(defaults.read_text())
-    }
     given = yaml.safe_load((ROOT / ".github/images.yml").read_text())
-    assert given.keys() <= known
+    assert given.keys() <= defaults().keys()
     environment = {name for step in steps() for name in step.get("env", {})}
     asked = set(re.findall(r"'ansible\.builtin\.env', '(\w+)'", str(given)))
     assert asked

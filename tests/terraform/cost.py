@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import yaml
+
 from tests.terraform.pages import blocks
 from tests.terraform.tools import ROOT, TERRAFORM
 
@@ -76,9 +78,10 @@ def alarms() -> tuple[int, int]:
 
 
 def metrics() -> int:
-    """How many each host sends: those that alarms are about."""
-    text = (TERRAFORM / "modules/operations/alarms.tf").read_text()
-    return len(set(re.findall(r'query +=\s"\w+\((\w+)\)"', text)))
+    """How many each host sends: memory, its disks, and what alarms are about."""
+    agent = yaml.safe_load((ROOT / "roles/cloudwatch_agent/defaults/main.yml").read_text())
+    of_jobs = sum(map(len, agent["cloudwatch_agent_metrics"].values()))
+    return 1 + len(agent["cloudwatch_agent_disks"]) + of_jobs
 
 
 def quantities(
