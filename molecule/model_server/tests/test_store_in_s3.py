@@ -53,7 +53,7 @@ def model(s3: Bucket) -> Model:
 
 
 @pytest.fixture(scope="module")
-def in_s3(s3: Bucket, deploy: Ansible) -> Iterator[Callable[[], CompletedProcess[str]]]:
+def in_s3(host: Host, s3: Bucket, deploy: Ansible) -> Iterator[Callable[[], CompletedProcess[str]]]:
     """Run the role with the store in S3; afterwards the host is as it was provisioned."""
 
     def run() -> CompletedProcess[str]:
@@ -66,6 +66,7 @@ def in_s3(s3: Bucket, deploy: Ansible) -> Iterator[Callable[[], CompletedProcess
 
     yield run
     assert deploy().returncode == 0
+    host.check_output("rm --recursive /var/lib/shill/models/%s", VERSIONS[1])
 
 
 def served(ask: Ask, version: str) -> bool:
