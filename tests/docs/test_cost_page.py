@@ -5,14 +5,14 @@ import re
 
 import pytest
 
+from tests import tables
 from tests.terraform import cost
 
 
 @pytest.mark.parametrize("name", cost.TABLES)
 def test_the_page_has_the_computed_table(name: str) -> None:
-    found = cost.place(name).search(cost.PAGE.read_text())
-    assert found
-    assert found.group() == cost.TABLES[name](), "run python -m tests.terraform.cost"
+    told = tables.read(cost.PAGE, name)
+    assert told == cost.TABLES[name](), "run python -m tests.terraform.cost"
 
 
 def test_the_page_is_honest_about_the_target() -> None:

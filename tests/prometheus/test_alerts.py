@@ -1,6 +1,6 @@
 """Every alert is tested, explained and resolvable; docs/alerts.md lists them all.
 
-`python tests/prometheus/test_alerts.py` writes the page's table anew.
+`python -m tests.prometheus.test_alerts` writes the page's table anew.
 """
 
 import re
@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
+from tests import tables
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/alerts.md"
-TABLE = re.compile(r"(?<=writes this table -->\n).*?(?=<!-- end -->)", re.DOTALL)
 RULES = sorted(ROOT.glob("prometheus/rules/*.yml"))
 TESTS = sorted(ROOT.glob("prometheus/tests/*.yml"))
 
@@ -140,10 +141,8 @@ def test_every_metric_that_a_rule_uses_is_explained() -> None:
 
 
 def test_the_page_lists_every_alert() -> None:
-    found = TABLE.search(PAGE.read_text())
-    assert found, "docs/alerts.md has no place for the table"
-    assert found.group() == table(), "run python tests/prometheus/test_alerts.py"
+    assert tables.read(PAGE, "alerts") == table(), "run python -m tests.prometheus.test_alerts"
 
 
 if __name__ == "__main__":
-    PAGE.write_text(TABLE.sub(lambda _: table(), PAGE.read_text()))
+    tables.write(PAGE, "alerts", table())

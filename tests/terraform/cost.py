@@ -11,12 +11,12 @@ from datetime import datetime
 
 import yaml
 
+from tests import tables
 from tests.terraform.pages import blocks
 from tests.terraform.tools import ROOT, TERRAFORM
 
 PAGE = ROOT / "docs" / "cost.md"
 PRICES = ROOT / "docs" / "prices.csv"
-TABLE = r"(?<=<!-- {}: python -m tests.terraform.cost writes this table -->\n).*?(?=<!-- end -->)"
 HOURS = 730.0
 DAYS = HOURS / 24
 GB = 1e9
@@ -191,17 +191,6 @@ def quantities_table() -> str:
 TABLES = {"costs": costs_table, "choices": choices_table, "quantities": quantities_table}
 
 
-def place(name: str) -> re.Pattern[str]:
-    """Where the page has the table of `name`."""
-    return re.compile(TABLE.format(name), re.DOTALL)
-
-
-def write() -> None:
-    page = PAGE.read_text()
-    for name, table in TABLES.items():
-        page = place(name).sub(lambda _, table=table: table(), page, count=1)  # type: ignore[misc]
-    PAGE.write_text(page)
-
-
 if __name__ == "__main__":
-    write()
+    for name, table in TABLES.items():
+        tables.write(PAGE, name, table())

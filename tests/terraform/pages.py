@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import tables
 from tests.terraform.tools import ROOT, TERRAFORM, Workspace, cli_environment
 
 PAGE = ROOT / "docs" / "terraform.md"
@@ -22,7 +23,6 @@ RUN = re.compile(
     r"  expect_failures = \[var\.(\w+)\]\n\}$",
     re.DOTALL | re.MULTILINE,
 )
-TABLE = r"(?<=<!-- {}: python -m tests.terraform.pages writes this table -->\n).*?(?=<!-- end -->)"
 
 
 @dataclass(frozen=True)
@@ -96,20 +96,12 @@ def refusals_table(found: list[Refusal]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def place(name: str) -> re.Pattern[str]:
-    """Where the page has the table of `name`."""
-    return re.compile(TABLE.format(name), re.DOTALL)
-
-
 def write() -> None:
-    tables = {"variables": variables_table(), "outputs": outputs_table()}
+    tables.write(PAGE, "variables", variables_table())
+    tables.write(PAGE, "outputs", outputs_table())
     if shutil.which("terraform"):
         with tempfile.TemporaryDirectory() as folder:
-            tables["validations"] = refusals_table(refusals(Path(folder)))
-    page = PAGE.read_text()
-    for name, table in tables.items():
-        page = place(name).sub(lambda _, table=table: table, page, count=1)  # type: ignore[misc]
-    PAGE.write_text(page)
+            tables.write(PAGE, "validations", refusals_table(refusals(Path(folder))))
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests import tables
 from tests.terraform.pages import (
     PAGE,
     Refusal,
     blocks,
     broken_runs,
     outputs_table,
-    place,
     refusals,
     refusals_table,
     variables_table,
@@ -139,12 +139,9 @@ def test_the_example_sets_only_what_there_is() -> None:
     ("name", "table"), [("variables", variables_table), ("outputs", outputs_table)]
 )
 def test_the_page_tells_each(name: str, table: Callable[[], str]) -> None:
-    found = place(name).search(PAGE.read_text())
-    assert found
-    assert found.group() == table(), "run python -m tests.terraform.pages"
+    assert tables.read(PAGE, name) == table(), "run python -m tests.terraform.pages"
 
 
 def test_the_page_tells_each_refusal(found_refusals: list[Refusal]) -> None:
-    found = place("validations").search(PAGE.read_text())
-    assert found
-    assert found.group() == refusals_table(found_refusals), "run python -m tests.terraform.pages"
+    told = tables.read(PAGE, "validations")
+    assert told == refusals_table(found_refusals), "run python -m tests.terraform.pages"

@@ -1,6 +1,6 @@
 """A role's variables are told in three places, which must agree: defaults, specification, README.
 
-`python tests/unit/test_roles.py` writes the READMEs' tables anew.
+`python -m tests.unit.test_roles` writes the READMEs' tables anew.
 """
 
 import re
@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests import tables
 
 ROLES = sorted(Path(__file__).parents[2].glob("roles/*/"))
 TYPES = {
@@ -20,7 +22,6 @@ TYPES = {
     "list": list,
     "dict": dict,
 }
-TABLE = re.compile(r"(?<=writes this table -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
 def load(path: Path) -> Any:
@@ -70,12 +71,10 @@ class TestRole:
                 assert option.get("no_log"), name
 
     def test_the_readme_tells_each_variable(self, role: Path) -> None:
-        found = TABLE.search((role / "README.md").read_text())
-        assert found, "README.md has no place for the table"
-        assert found.group() == table(role), "run python tests/unit/test_roles.py"
+        told = tables.read(role / "README.md", "variables")
+        assert told == table(role), "run python -m tests.unit.test_roles"
 
 
 if __name__ == "__main__":
     for role in ROLES:
-        readme = role / "README.md"
-        readme.write_text(TABLE.sub(lambda _: table(role), readme.read_text()))  # noqa: B023
+        tables.write(role / "README.md", "variables", table(role))
