@@ -11,6 +11,7 @@ from datetime import datetime
 
 import yaml
 
+from flask_app.settings import Settings
 from tests import tables
 from tests.terraform.pages import blocks
 from tests.terraform.tools import ROOT, TERRAFORM
@@ -93,7 +94,7 @@ def quantities(
     of_host, of_fleet = alarms()
     busy = hours / HOURS
     archived = (PREDICTIONS * BYTES_ARCHIVED + hosts * REPORTS * BYTES_REPORTED) * busy / GB
-    polls = WORKERS * 3600 / 30 * hours
+    polls = WORKERS * 3600 / Settings().s3_reload_seconds * hours
     return {
         machine: ("hosts", hosts * hours),
         "gp3": ("volumes", hosts * default("root_volume_gb")),

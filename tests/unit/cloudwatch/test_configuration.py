@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
-from .conftest import HOSTS, ROOT, Rendered
+from tests.unit.cloudwatch.conftest import HOSTS, ROOT, Rendered
 
 ON_AWS = sorted(name for name, (groups, _) in HOSTS.items() if "aws_ec2" in groups)
 WITH_MODEL = sorted(name for name in ON_AWS if "model_servers" in HOSTS[name][0])
