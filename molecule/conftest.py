@@ -14,7 +14,7 @@ import pytest
 from testinfra.backend.base import CommandResult
 from testinfra.host import Host
 
-from tests.bucket import Bucket, bucket
+from tests.s3 import DistantS3, s3_elsewhere
 
 INVENTORY = Path(__file__).parent / "shared" / "inventory"
 PATIENCE_SECONDS = 90
@@ -129,9 +129,9 @@ def deliver(host: Host) -> Callable[[Path, str], None]:
 
 
 @pytest.fixture(scope="module")
-def s3(host: Host) -> Iterator[Bucket]:
+def s3(host: Host) -> Iterator[DistantS3]:
     """An empty bucket on the controller, at an address that the host's containers reach."""
-    with bucket(host.check_output("ip -4 route show default").split()[2]) as made:
+    with s3_elsewhere(host.check_output("ip -4 route show default").split()[2]) as made:
         yield made
 
 

@@ -1,4 +1,4 @@
-"""S3 in this process, by moto, which can be cut or lose answers."""
+"""S3 with one bucket, by moto: in this process, or in one of its own; either can be cut off."""
 
 import functools
 from collections.abc import Iterator
@@ -11,6 +11,9 @@ from botocore.endpoint import Endpoint
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 from moto import mock_aws
 
+from tests.moto_server import moto_server
+from tests.wire import Wire
+
 BUCKET = "shill-tests"
 
 
@@ -20,8 +23,43 @@ def session() -> boto3.session.Session:
     return boto3.session.Session("tests", "tests", region_name="us-east-1")
 
 
-class S3:
-    """A bucket, and the way to it.
+class Bucket:
+    """A bucket, empty at first.
+
+    Attributes:
+        client: What asks for it here.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.client.create_bucket(Bucket=BUCKET)
+
+    def read(self, key: str) -> bytes:
+        """Return an object's content."""
+        content: bytes = self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        return content
+
+    def write(self, key: str, content: bytes, **options: Any) -> None:
+        """Write an object."""
+        self.client.put_object(Bucket=BUCKET, Key=key, Body=content, **options)
+
+    def delete(self, prefix: str) -> None:
+        """Delete the objects whose keys begin so."""
+        for key in self.objects(prefix):
+            self.client.delete_object(Bucket=BUCKET, Key=key)
+
+    def objects(self, prefix: str = "") -> dict[str, str]:
+        """Return when each object was written, by key."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+        return {
+            item["Key"]: f"{item['LastModified']} {item['ETag']}"
+            for page in pages
+            for item in page.get("Contents", ())
+        }
+
+
+class S3(Bucket):
+    """A bucket in this process, and the way to it.
 
     Attributes:
         requests: How many were sent so far.
@@ -35,8 +73,7 @@ class S3:
         self.cut = False
         self.answers_to_lose: set[int] = set()
         self.last = 0
-        self.client: Any = session().client("s3")
-        self.client.create_bucket(Bucket=BUCKET)
+        super().__init__(session().client("s3"))
         send = Endpoint._do_get_response
 
         def relay(endpoint: Endpoint, request: Any, *arguments: Any) -> Any:
@@ -53,24 +90,24 @@ class S3:
         monkeypatch.setattr(Endpoint, "_do_get_response", relay)
         monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _seconds: None)
 
-    def read(self, key: str) -> bytes:
-        content: bytes = self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
-        return content
 
-    def write(self, key: str, content: bytes, **options: Any) -> None:
-        self.client.put_object(Bucket=BUCKET, Key=key, Body=content, **options)
+class DistantS3(Bucket):
+    """A bucket in another process, and how others get there.
 
-    def delete(self, prefix: str) -> None:
-        for key in self.objects(prefix):
-            self.client.delete_object(Bucket=BUCKET, Key=key)
+    Attributes:
+        wire: Their way to it.
+        environment: What boto3 has to know to take that way.
+    """
 
-    def objects(self, prefix: str = "") -> dict[str, str]:
-        """Return when each object was written, by key."""
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
-        return {
-            item["Key"]: f"{item['LastModified']} {item['ETag']}"
-            for page in pages
-            for item in page.get("Contents", ())
+    def __init__(self, server: str) -> None:
+        super().__init__(session().client("s3", endpoint_url=server))
+        self.wire = Wire(server)
+        self.environment = {
+            "AWS_ENDPOINT_URL": self.wire.url,
+            "AWS_REGION": "us-east-1",
+            # There is no instance with a role here; moto takes any credentials.
+            "AWS_ACCESS_KEY_ID": "tests",
+            "AWS_SECRET_ACCESS_KEY": "tests",
         }
 
 
@@ -82,3 +119,10 @@ def s3_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
         shared = session()
         monkeypatch.setattr("boto3.session.Session", lambda: shared)
         yield S3(monkeypatch)
+
+
+@contextmanager
+def s3_elsewhere(address: str = "127.0.0.1") -> Iterator[DistantS3]:
+    """Run an S3 as a process of its own, at one of this machine's addresses."""
+    with moto_server(address) as server:
+        yield DistantS3(server)

@@ -17,18 +17,28 @@ from prometheus_client.parser import text_string_to_metric_families
 from flask_app.model.s3_store import S3Store
 from flask_app.prediction_log import is_open
 from tests.integration.conftest import Bundles, Figure
-from tests.integration.s3 import URL, Wire, s3_elsewhere
 from tests.integration.server import RECORD, Server, load, running, wait_until
+from tests.s3 import BUCKET, s3_elsewhere
+from tests.wire import Wire
 
+URL = f"s3://{BUCKET}"
 ROUNDS = int(os.environ.get("SHIP_ROUNDS", "8"))
 OUTAGES = ("refuse", "silence")
 
 
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
-    """The way to S3."""
-    with s3_elsewhere(monkeypatch) as wire:
-        yield wire
+    """The way to S3, which this process takes and those that it starts."""
+    with s3_elsewhere() as s3:
+        for name, value in {
+            **s3.environment,
+            "AWS_DEFAULT_REGION": s3.environment["AWS_REGION"],
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "127.0.0.1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        yield s3.wire
+        s3.wire.refuse()
 
 
 @pytest.fixture

@@ -1,17 +1,15 @@
 """Only what was verified is installed, only what the agent takes is configured, off is off."""
 
 import hashlib
-import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
-import boto3
 import pytest
 from testinfra.host import Host
 
-from tests.moto_server import moto_server
+from tests.s3 import BUCKET, DistantS3
 
 Role = Callable[..., CompletedProcess[str]]
 State = Callable[[], tuple[str, ...]]
@@ -52,19 +50,13 @@ def newer(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def bucket(host: Host, newer: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An S3 that the host reaches, with that package; only the controller knows credentials."""
-    gateway = re.search(r"default via (\S+)", host.check_output("ip route"))
-    assert gateway
-    with moto_server(gateway[1]) as url:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        s3 = boto3.client("s3", region_name="us-east-1")
-        s3.create_bucket(Bucket="packages")
-        for path in (newer, newer.with_suffix(".deb.sig")):
-            s3.upload_file(str(path), "packages", f"aws/{path.name}")
-        yield "s3://packages/aws/newer.deb"
+def archived(s3: DistantS3, newer: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """That package in an S3 that the host reaches; only the controller knows credentials."""
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    for path in (newer, newer.with_suffix(".deb.sig")):
+        s3.write(f"aws/{path.name}", path.read_bytes())
+    return f"s3://{BUCKET}/aws/{newer.name}"
 
 
 @pytest.mark.parametrize("what", REFUSED)
@@ -148,13 +140,13 @@ def test_a_package_with_the_pinned_sha256_on_the_controller_takes_the_old_one_s_
 
 
 def test_the_signed_package_of_a_bucket_is_fetched_by_a_host_without_credentials(
-    host: Host, role: Role, bucket: str
+    host: Host, role: Role, archived: str
 ) -> None:
-    done = role(":install", cloudwatch_agent_package=bucket)
+    done = role(":install", cloudwatch_agent_package=archived)
 
     assert done.returncode == 0, done.stdout
     assert "X-Amz-Signature" not in done.stdout
-    assert bucket in host.file("/etc/amazon-cloudwatch-agent.package").content_string
+    assert archived in host.file("/etc/amazon-cloudwatch-agent.package").content_string
     assert host.service(SERVICE).is_running
 
 

@@ -18,7 +18,7 @@ import pytest
 import testinfra
 from testinfra.host import Host
 
-from tests.bucket import Bucket
+from tests.s3 import BUCKET, DistantS3
 
 Ansible = Callable[..., CompletedProcess[str]]
 Ask = Callable[..., Any]
@@ -27,7 +27,7 @@ Model = Callable[..., None]
 
 ROOT = Path(__file__).resolve().parents[3]
 BUNDLES = ROOT / ".cache" / "molecule" / "bundles"
-STORE = "s3://shill/models"
+STORE = f"s3://{BUCKET}/models"
 VERSIONS = [json.loads((BUNDLES / seed / "manifest.json").read_text())["version"] for seed in "01"]
 
 
@@ -38,7 +38,7 @@ def host() -> Host:
 
 
 @pytest.fixture(scope="module")
-def model(s3: Bucket) -> Model:
+def model(s3: DistantS3) -> Model:
     """Run an operator's command on the store: two versions, none of them in production."""
 
     def run(*arguments: str) -> None:
@@ -53,7 +53,9 @@ def model(s3: Bucket) -> Model:
 
 
 @pytest.fixture(scope="module")
-def in_s3(host: Host, s3: Bucket, deploy: Ansible) -> Iterator[Callable[[], CompletedProcess[str]]]:
+def in_s3(
+    host: Host, s3: DistantS3, deploy: Ansible
+) -> Iterator[Callable[[], CompletedProcess[str]]]:
     """Run the role with the store in S3; afterwards the host is as it was provisioned."""
 
     def run() -> CompletedProcess[str]:
@@ -135,7 +137,7 @@ def test_a_rollback_of_one_host_is_refused_with_the_way_to_do_it(ansible: Ansibl
 
 
 def test_a_restart_without_s3_serves_the_last_model_and_says_so(
-    host: Host, s3: Bucket, ask: Ask, container: Container
+    host: Host, s3: DistantS3, ask: Ask, container: Container
 ) -> None:
     s3.wire.refuse()
     host.check_output("docker restart %s", container()["Name"].lstrip("/"))

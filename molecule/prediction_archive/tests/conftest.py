@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from tests import traffic
-from tests.bucket import Bucket
+from tests.s3 import DistantS3
 
 Converge = Callable[..., CompletedProcess[str]]
 Predict = Callable[[int], dict[str, list[str]]]
@@ -28,7 +28,7 @@ def role(converge: Converge) -> Converge:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def shipping(s3: Bucket, configured: Callable[..., None]) -> None:
+def shipping(s3: DistantS3, configured: Callable[..., None]) -> None:
     """Two segments a run go to a bucket that is there; the drift job reads 300 hours back."""
     configured(
         prediction_archive_environment=s3.environment,

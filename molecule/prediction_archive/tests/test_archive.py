@@ -13,7 +13,7 @@ import pytest
 from testinfra.backend.base import CommandResult
 from testinfra.host import Host
 
-from tests.bucket import Bucket
+from tests.s3 import DistantS3
 
 Configured = Callable[..., None]
 Deliver = Callable[[Path, str], None]
@@ -32,7 +32,7 @@ FILES = [
 ]
 
 
-def archived(s3: Bucket) -> dict[str, list[str]]:
+def archived(s3: DistantS3) -> dict[str, list[str]]:
     """Ids of the predictions in S3, by key."""
     return {
         key: pq.read_table(io.BytesIO(s3.read(key)))["prediction_id"].to_pylist()
@@ -48,7 +48,7 @@ def test_a_provisioned_host_has_run_the_job(host: Host, line: Line, metrics: Met
 
 
 def test_segments_arrive_as_parquet_a_few_a_run_each_once(
-    s3: Bucket, predict: Predict, job: Job, line: Line, metrics: Metrics
+    s3: DistantS3, predict: Predict, job: Job, line: Line, metrics: Metrics
 ) -> None:
     logged = predict(3)
 
@@ -70,7 +70,7 @@ def test_segments_arrive_as_parquet_a_few_a_run_each_once(
 
 
 def test_reports_arrive_under_the_name_that_the_inventory_has(
-    s3: Bucket, deliver: Deliver, job: Job
+    s3: DistantS3, deliver: Deliver, job: Job
 ) -> None:
     with tempfile.TemporaryDirectory() as directory:
         report = Path(directory) / "2026-11-24T0630"
@@ -106,7 +106,7 @@ def test_it_keeps_here_what_the_drift_job_reads(container: Callable[[], dict[str
 
 @pytest.mark.parametrize("cut", ["refuse", "silence"])
 def test_without_s3_nothing_is_lost_and_with_it_again_nothing_is_doubled(
-    cut: str, host: Host, s3: Bucket, predict: Predict, job: Job, line: Line, metrics: Metrics
+    cut: str, host: Host, s3: DistantS3, predict: Predict, job: Job, line: Line, metrics: Metrics
 ) -> None:
     before, success = archived(s3), metrics()[SUCCESS]
     logged = predict(1)
