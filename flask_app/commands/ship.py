@@ -91,12 +91,16 @@ def _run(shipper: Shipper) -> Exit:
         traceback.print_exc()
         outcome.failures.append(repr(error))
         return Exit.UNEXPECTED
-    print(
-        f"{outcome.shipped} segments and {outcome.reports} reports shipped, {outcome.deleted} "
-        f"segments deleted here, {outcome.pending} pending, {outcome.torn_lines} torn lines"
-    )
-    for failure in outcome.failures:  # last, where the host's log of runs looks
-        print(f"error: {failure}", file=sys.stderr)
+    told = [
+        (
+            f"{outcome.shipped} segments and {outcome.reports} reports shipped, {outcome.deleted} "
+            f"segments deleted here, {outcome.pending} pending, {outcome.torn_lines} torn lines"
+        ),
+        # Last, where the host's log of runs looks.
+        *(f"error: {failure}" for failure in outcome.failures),
+    ]
+    # To one stream: an engine takes in two of them in any order.
+    print(*told, sep="\n", file=sys.stderr if outcome.failures else sys.stdout)
     if outcome.failures:
         return Exit.FAILED if outcome.interrupted else Exit.INCOMPLETE
     return Exit.LIMITED if outcome.pending else Exit.SHIPPED

@@ -80,7 +80,9 @@ def test_a_run_without_s3_ends_with_1_and_leaves_the_last_success(
 
     assert main(["ship"]) == 1
 
-    assert "check the network" in capsys.readouterr().err
+    done, why = capsys.readouterr().err.splitlines()
+    assert "1 pending" in done
+    assert "check the network" in why
     told = metrics(host)
     assert told["last_success_timestamp_seconds"] == success < told["last_run_timestamp_seconds"]
     assert (told["shipped_segments"], told["pending_segments"], told["failures"]) == (0, 1, 1)
