@@ -53,6 +53,7 @@ def write(
     directory: Path, lines: Iterable[LoggedPrediction | LoggedLabel], *, at: float = NOW
 ) -> Path:
     """Append `lines` as a process of its own, whose clock shows `at`; returns their segment."""
+    before = set(directory.glob("dt=*/*.jsonl"))
     clock = mock.patch("flask_app.prediction_log.time", wraps=time)
     with clock as shown:
         shown.time.return_value, shown.time_ns.return_value = at, int(at * 1e9)
@@ -66,7 +67,8 @@ def write(
         )
         assert log.append(b"".join(_encoder.encode(line) + b"\n" for line in lines))
         log.close()
-    return max(directory.glob("dt=*/*.jsonl"), key=lambda path: path.stat().st_ctime_ns)
+    (segment,) = set(directory.glob("dt=*/*.jsonl")) - before
+    return segment
 
 
 def write_labels(log_dir: Path, labels: Iterable[LoggedLabel], *, at: float = NOW) -> Path:

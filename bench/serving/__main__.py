@@ -13,7 +13,7 @@ from typing import Any
 from bench.serving import report
 from bench.serving.checks import check_answers, check_bookkeeping
 from bench.serving.load import measure, send
-from bench.serving.material import make_material
+from bench.serving.material import inference_ms, make_material
 from bench.serving.prepare import CACHE, HERE, BenchError, prepare
 from bench.serving.servers import contestants, running
 
@@ -82,6 +82,7 @@ def _measure(rounds: int, seconds: int) -> dict[str, Any]:
         return report.results(
             titles={server.server.name: server.server.title for server in servers},
             samples=samples,
+            inference_ms={item.name: inference_ms(material, item) for item in material.workloads},
             memory={server.server.name: server.memory() for server in servers},
             model_version=material.bundle.name,
             seconds=seconds,

@@ -58,6 +58,7 @@ def results(
     *,
     titles: dict[str, str],
     samples: Iterable[Sample],
+    inference_ms: dict[str, float],
     memory: dict[str, dict[str, int]],
     model_version: str,
     seconds: int,
@@ -82,6 +83,7 @@ def results(
         "seconds": seconds,
         "connections": CONNECTIONS,
         "titles": titles,
+        "inference_ms": {name: round(value, 4) for name, value in inference_ms.items()},
         "memory": memory,
         "samples": [
             {"round": sample.round, "workload": sample.workload, "server": sample.server}
@@ -160,6 +162,8 @@ we know how to write. `make bench` measures it anew on your machine and rewrites
 Figures are medians of {rounds} rounds, ratios the median (minimum to maximum) of the rounds' own
 ratios.
 
+{_limits(run)}
+
 ## What is compared
 
 | Server | What it is |
@@ -202,6 +206,21 @@ servers waited {waiting:.1%} of the time for their core.
 
 Every sample is in [`bench/serving/results.json`](../bench/serving/results.json).
 """
+
+
+def _limits(run: dict[str, Any]) -> str:
+    """Say how much of the fastest peer's work is the model's, and cannot be saved."""
+    batch, peer = TARGETS[-1].workload, TARGETS[-1].peer
+    ours, theirs = (
+        median(_values(run, batch, name, "cpu_ms_per_request"))
+        for name in (next(iter(run["titles"])), peer)
+    )
+    model = run["inference_ms"][batch]
+    return f"""\
+Batches gain least, since the model itself, ONNX Runtime on one thread, takes {_figure(model)} ms of
+processor time for {batch} in every server that has it. That leaves {_figure(ours - model)} ms of
+this project's {_figure(ours)} for receiving, validating, logging and answering them, and
+{_figure(theirs - model)} ms of the tuned peer's {_figure(theirs)}, which logs nothing."""
 
 
 def _values(run: dict[str, Any], workload: str, server: str, field: str) -> list[float]:
