@@ -24,7 +24,6 @@ import yaml
 from tests.guide.walk import Step, commands, section, walk
 from tests.moto_server import moto_server
 from tests.terraform.chain import CREDENTIALS, LACKING, REGION, there_is
-from tests.terraform.conftest import environment, provided  # noqa: F401, they are fixtures
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -158,7 +157,7 @@ def checkout(
 
 @pytest.fixture(scope="session")
 def read(
-    provided: dict[str, str],  # noqa: F811
+    provided: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
     home: Path,
     aws: str,

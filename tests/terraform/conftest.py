@@ -1,7 +1,6 @@
-"""What the tests of terraform/ share; what the machine lacks for them is named when skipping."""
+"""What the tests of terraform/ share."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -19,40 +18,7 @@ from tests.terraform.chain import (
     Environment,
     there_is,
 )
-from tests.terraform.tools import Workspace, cli_environment, copy, mirror
-
-REQUIREMENTS = """
-terraform {
-  required_providers {
-    aws = {
-      source  = "hashicorp/aws"
-      version = ">= 5.100, < 7.0"
-    }
-  }
-}
-"""
-
-
-@pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Terraform's environment, where there is a Terraform."""
-    if not shutil.which("terraform"):
-        pytest.skip("no terraform on PATH: install 1.11 or newer to run it")
-    return cli_environment(tmp_path_factory.mktemp("cli"))
-
-
-@pytest.fixture(scope="session")
-def provided(
-    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, str]:
-    """The same, where the AWS provider is to be had too."""
-    folder = tmp_path_factory.mktemp("provider")
-    (folder / "main.tf").write_text(REQUIREMENTS)
-    tried = Workspace(folder, environment).run("init", "-input=false", "-no-color", check=False)
-    if tried.returncode and not mirror():
-        pytest.skip("no hashicorp/aws provider: name a mirror in TF_PLUGIN_MIRROR, or go online")
-    assert tried.returncode == 0, tried.stderr
-    return environment
+from tests.terraform.tools import Workspace, copy
 
 
 @pytest.fixture(scope="session")
