@@ -21,7 +21,7 @@ from xml.etree import ElementTree as ET
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".cache" / "test"
 OTHER_PYTHON = "3.13"
-AT_ONCE = 3
+AT_ONCE = 4
 """How many sequences of stages run side by side."""
 
 
