@@ -82,5 +82,5 @@ def model_server(host: Host) -> Iterator[Callable[[str], None]]:
 def converge(
     converge: Callable[..., CompletedProcess[str]],
 ) -> Callable[..., CompletedProcess[str]]:
-    """Configure anew, with options that win over those of converge.yml."""
-    return partial(converge, "--tags=prometheus:configure")
+    """Run the role, with options that win over those of converge.yml."""
+    return partial(converge, "--tags=prometheus")
