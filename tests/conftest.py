@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from flask_app.data.dataset import Dataset, read_csv
 from tests.terraform.tools import Workspace, cli_environment, mirror
@@ -20,6 +21,11 @@ terraform {
   }
 }
 """
+
+
+# What passes once passes again, however slow the machine: `--hypothesis-profile=default` explores.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

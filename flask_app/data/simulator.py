@@ -18,7 +18,8 @@ from flask_app.errors import DataError, SettingError
 MINIMUM_BIDS = 5
 """UCI 562 has no auction with fewer bids; neither do we."""
 
-_MOST_ROUNDS = 20
+_FEWEST_LIVELY = 0.01
+"""A market whose auctions draw the bids less often is refused."""
 
 
 def simulate(auctions: int = 1000, seed: int = 0, market: Market = UCI_MARKET) -> Dataset:
@@ -59,7 +60,12 @@ def _hold_until(
     houses: list[pd.DataFrame] = []
     books: list[pd.DataFrame] = []
     held, missing = 0, auctions
-    for _ in range(_MOST_ROUNDS):
+    while missing:
+        if held > (auctions - missing + 1) / _FEWEST_LIVELY:
+            raise SettingError(
+                f"{missing} of {auctions} auctions drew fewer than {MINIMUM_BIDS} bids however "
+                "often they were held: raise visitors or lower highest_start"
+            )
         house, book = hold(market, missing + missing // 4, activity, rng)
         lively = np.flatnonzero(np.bincount(book["auction_id"]) >= MINIMUM_BIDS)[:missing]
         book = book[book["auction_id"].isin(lively)]
@@ -67,9 +73,4 @@ def _hold_until(
         books.append(book.assign(auction_id=book["auction_id"] + held))
         held += len(house)
         missing -= len(lively)
-        if not missing:
-            return pd.concat(houses), pd.concat(books, ignore_index=True)
-    raise SettingError(
-        f"{missing} of {auctions} auctions drew fewer than {MINIMUM_BIDS} bids however often they "
-        "were held: raise visitors or lower highest_start"
-    )
+    return pd.concat(houses), pd.concat(books, ignore_index=True)
