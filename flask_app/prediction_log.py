@@ -84,10 +84,14 @@ class LoggedLabel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def prediction_ids(count: int) -> list[str]:
-    """Make `count` UUIDv7 (RFC 9562): Unix time in ms, 52 random bits, a counter of 20 bits."""
-    time_ms = f"{time.time_ns() // 1_000_000:012x}"
-    noise = os.urandom(7).hex()
-    prefix = f"{time_ms[:8]}-{time_ms[8:]}-7{noise[:3]}-8{noise[3:6]}-{noise[6:13]}"
+    """Make `count` UUIDv7: Unix time in ms and 1/4096 ms, 40 random bits, a counter of 20 bits.
+
+    Source: RFC 9562, 6.2, method 3; so whatever this process makes later sorts later.
+    """
+    time_ms, rest_ns = divmod(time.time_ns(), 1_000_000)
+    ticks = (rest_ns << 12) // 1_000_000
+    noise = os.urandom(5).hex()
+    prefix = f"{time_ms >> 16:08x}-{time_ms & 0xFFFF:04x}-7{ticks:03x}-8{noise[:3]}-{noise[3:]}"
     return [f"{prefix}{number:05x}" for number in range(count)]
 
 
