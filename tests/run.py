@@ -49,6 +49,7 @@ class Outcome:
     stage: Stage
     seconds: float = 0.0
     status: int = 0
+    failed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     cases: int = 0
 
@@ -165,10 +166,12 @@ def run(stage: Stage) -> Outcome:
     if stage.junit.exists():
         for case in ET.parse(stage.junit).iter("testcase"):
             outcome.cases += 1
-            outcome.skipped += [
-                f"{case.get('classname')}::{case.get('name')}: {skip.get('message')}"
-                for skip in case.iter("skipped")
-            ]
+            for told, tags in ((outcome.skipped, "skipped"), (outcome.failed, "failure error")):
+                told += [
+                    f"{case.get('classname')}::{case.get('name')}: {why.get('message')}"
+                    for tag in tags.split()
+                    for why in case.iter(tag)
+                ]
     verdict = "passed" if outcome.status == 0 else f"FAILED with status {outcome.status}"
     print(f"{stage.name}: {verdict} after {outcome.seconds:.0f} s", flush=True)
     return outcome
@@ -203,6 +206,10 @@ def main(names: Sequence[str]) -> int:
     skipped = [line for outcome in outcomes for line in outcome.skipped]
     if skipped:
         print("\n===== NOT EXERCISED HERE", *skipped, sep="\n  ")
+    if failed:
+        # Last, for where only the end of the output is kept.
+        named = [line for outcome in failed for line in outcome.failed or [outcome.stage.name]]
+        print("\n===== FAILED", *(line.splitlines()[0] for line in named), sep="\n  ")
     ran = len(outcomes) - sum(not outcome.seconds for outcome in outcomes)
     print(f"\n{ran - len(failed)} passed, {len(failed)} failed, {len(skipped)} skipped")
     return bool(failed)
