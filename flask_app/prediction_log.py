@@ -86,7 +86,8 @@ class LoggedLabel(msgspec.Struct, frozen=True, kw_only=True):
 def prediction_ids(count: int) -> list[str]:
     """Make `count` UUIDv7: Unix time in ms and 1/4096 ms, 40 random bits, a counter of 20 bits.
 
-    Source: RFC 9562, 6.2, method 3; so whatever this process makes later sorts later.
+    Source: RFC 9562, 6.2, method 3. Unless the clock is set back, what a process makes later
+    sorts later.
     """
     time_ms, rest_ns = divmod(time.time_ns(), 1_000_000)
     ticks = (rest_ns << 12) // 1_000_000

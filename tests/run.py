@@ -148,6 +148,12 @@ def stages() -> list[list[Stage]]:
     ]
 
 
+def reasons(case: ET.Element, *tags: str) -> list[str]:
+    """Why a case was skipped or failed, with its name."""
+    name = f"{case.get('classname')}::{case.get('name')}"
+    return [f"{name}: {why.get('message')}" for tag in tags for why in case.iter(tag)]
+
+
 def run(stage: Stage) -> Outcome:
     """Run one stage; never raises for a failing one."""
     outcome = Outcome(stage)
@@ -166,12 +172,8 @@ def run(stage: Stage) -> Outcome:
     if stage.junit.exists():
         for case in ET.parse(stage.junit).iter("testcase"):
             outcome.cases += 1
-            for told, tags in ((outcome.skipped, "skipped"), (outcome.failed, "failure error")):
-                told += [
-                    f"{case.get('classname')}::{case.get('name')}: {why.get('message')}"
-                    for tag in tags.split()
-                    for why in case.iter(tag)
-                ]
+            outcome.skipped += reasons(case, "skipped")
+            outcome.failed += reasons(case, "failure", "error")
     verdict = "passed" if outcome.status == 0 else f"FAILED with status {outcome.status}"
     print(f"{stage.name}: {verdict} after {outcome.seconds:.0f} s", flush=True)
     return outcome

@@ -63,8 +63,8 @@ def _hold_until(
     while missing:
         if held > (auctions - missing + 1) / _FEWEST_LIVELY:
             raise SettingError(
-                f"{missing} of {auctions} auctions drew fewer than {MINIMUM_BIDS} bids however "
-                "often they were held: raise visitors or lower highest_start"
+                f"{missing} of {auctions} auctions drew fewer than {MINIMUM_BIDS} bids, though "
+                f"{held} were held: raise visitors or lower highest_start"
             )
         house, book = hold(market, missing + missing // 4, activity, rng)
         lively = np.flatnonzero(np.bincount(book["auction_id"]) >= MINIMUM_BIDS)[:missing]

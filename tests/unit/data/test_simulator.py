@@ -82,7 +82,7 @@ def test_what_holds_in_every_auction_holds_in_every_market(
     try:
         frame = simulate(40, seed=seed, market=Market(**knobs)).frame
     except DataError:
-        reject()  # no shill happened to come, which is no dataset: see below
+        reject()  # no shill happened to come: such auctions are no dataset
     auction = frame.groupby("auction_id")
     assert not frame.duplicated(["auction_id", "bidder_id"]).any()
     assert frame.notna().all(axis=None)
@@ -210,7 +210,9 @@ def test_sizes_and_seeds_out_of_range_are_refused(auctions: int, seed: int) -> N
 
 def test_a_market_in_which_nobody_bids_is_refused() -> None:
     nobody = Market(visitors=2, lowest_start=2, highest_start=2, token_starts=0, worth_spread=0)
-    with pytest.raises(SettingError, match="20 of 20 auctions drew fewer than 5 bids"):
+    with pytest.raises(
+        SettingError, match="20 of 20 auctions drew fewer than 5 bids, though 125 were"
+    ):
         simulate(20, market=nobody)
 
 
@@ -218,7 +220,8 @@ def test_a_market_in_which_few_auctions_draw_bids_holds_more_of_them() -> None:
     seldom = Market(visitors=3, lowest_start=1.5, highest_start=1.5, token_starts=0)
     frame = simulate(20, market=seldom).frame
     assert frame["auction_id"].nunique() == 20
-    assert frame["auction_id"].astype(int).max() > 20 * 10, "nine of ten drew too few bids"
+    # The numbers have gaps where auctions drew too few.
+    assert frame["auction_id"].astype(int).max() > 20 * 10
 
 
 def test_a_market_without_shills_gives_no_dataset() -> None:
