@@ -75,6 +75,7 @@ lint: $(DESK) ## Check style, types, playbooks and workflows
 	ruff format --check .
 	ruff check .
 	mypy
+	lint-imports
 	ansible-lint
 	zizmor --offline --strict-collection --pedantic --no-progress --quiet .github
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from flask_app.data.market import UCI_MARKET, Market
-from flask_app.data.simulator import simulate
 from flask_app.record import FEATURES
+from flask_app.simulator.market import UCI_MARKET, Market
+from flask_app.simulator.simulation import simulate
 
 STEP_HOURS = 3
 AUCTIONS_A_STEP = 270

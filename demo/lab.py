@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 import requests
 
-from flask_app.drift.job import Exit
+from flask_app.drift.job import DriftExit
 from flask_app.drift.summary import Summary
 
 SECONDS = 10.0
 REPORTS = "/var/lib/shill/reports"
 PATIENCE_SECONDS = 90.0
 SINGLES = 50
-SCORED = {Exit.NO_DRIFT, Exit.DRIFT}
+SCORED = {DriftExit.NO_DRIFT, DriftExit.DRIFT}
 
 
 class LabError(Exception):

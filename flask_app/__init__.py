@@ -1,7 +1,15 @@
 """Shill bidding: data -> training -> bundle -> predictor -> API -> prediction log -> drift.
 
-Each package may import those before it in that line, never those after it. Training alone looks
-ahead: a bundle carries the thresholds by which drift from its data is judged.
+Imports go down this list, never up; import-linter keeps it (pyproject.toml):
+
+    commands                        the command line
+    serving, drift, archive, training   what runs: the API, the jobs, training
+    log                             the prediction log
+    model                           bundle, stores, predictor
+    reference                       distances from the training data, and their thresholds
+    simulator                       auctions, where there are no data
+    data                            datasets, features from bids
+    settings, record, files, ...    what all of them share
 """
 
 import os

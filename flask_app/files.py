@@ -16,13 +16,13 @@ files too."""
 
 def write(path: Path, content: bytes) -> None:
     """Give `path` new content; raises `JobError`, as for a full disk, and leaves it the old."""
-    with _drafting(path) as draft:
+    with _draft_of(path) as draft:
         _write(draft, content)
 
 
 def write_directory(path: Path, files: Mapping[str, bytes]) -> None:
     """Make the directory `path` with `files`; raises `JobError` and leaves nothing."""
-    with _drafting(path) as draft:
+    with _draft_of(path) as draft:
         draft.mkdir(mode=0o755)
         for name, content in files.items():
             _write(draft / name, content)
@@ -36,7 +36,7 @@ def locked(directory: Path) -> Iterator[None]:
         AlreadyRunning: Another process holds it.
         JobError: It cannot be made or written.
     """
-    with _telling(directory):
+    with _as_job_error(directory):
         directory.mkdir(parents=True, exist_ok=True)
         lock = (directory / ".lock").open("a")
     with lock:
@@ -56,10 +56,10 @@ def sweep(directory: Path) -> None:
 
 
 @contextmanager
-def _drafting(path: Path) -> Iterator[Path]:
+def _draft_of(path: Path) -> Iterator[Path]:
     """Give a name to write to, which becomes `path` if all goes well."""
     draft = path.with_name(f"{_DRAFT}{path.name}-{os.getpid()}")
-    with _telling(path):
+    with _as_job_error(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             yield draft
@@ -85,7 +85,7 @@ def _delete(path: Path) -> None:
 
 
 @contextmanager
-def _telling(path: Path) -> Iterator[None]:
+def _as_job_error(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -68,7 +68,7 @@ class S3Folder:
 
     def get(self, name: str) -> S3Object | None:
         """Read an object; None if there is none."""
-        with self._asking("read", name):
+        with self._request("read", name):
             for attempt in range(ATTEMPTS):
                 try:
                     answer = self.client.get_object(Bucket=self.bucket, Key=self.key(name))
@@ -101,7 +101,7 @@ class S3Folder:
         """
         sha256 = hashlib.sha256(content).digest()
         condition = {"IfMatch": replacing} if replacing else {"IfNoneMatch": "*"}
-        with self._asking("written", name):
+        with self._request("written", name):
             for attempt in range(ATTEMPTS):
                 try:
                     self.client.put_object(
@@ -126,7 +126,7 @@ class S3Folder:
 
     def names(self, prefix: str = "") -> Iterator[str]:
         """List the objects whose names begin with `prefix`, sorted."""
-        with self._asking("listed", prefix):
+        with self._request("listed", prefix):
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=self.key(prefix)
             )
@@ -142,7 +142,7 @@ class S3Folder:
 
     def credentials(self) -> dict[str, str]:
         """Return what boto3 found, under Arrow's names; nothing if it found none."""
-        with self._asking("read", ""):
+        with self._request("read", ""):
             found = self._session.get_credentials()
             if found is None:
                 return {}
@@ -151,7 +151,7 @@ class S3Folder:
         return {name: value for name, value in named.items() if value}
 
     @contextmanager
-    def _asking(self, verb: str, name: str) -> Iterator[None]:
+    def _request(self, verb: str, name: str) -> Iterator[None]:
         try:
             yield
         except (BotoCoreError, ClientError) as error:

@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingClassifier
 
-from flask_app.drift.calibration import calibrate
 from flask_app.model import bundle
 from flask_app.record import FEATURES
+from flask_app.reference.thresholds import find_thresholds
 from flask_app.training.export import to_onnx
 
 THRESHOLD = 0.5
@@ -22,14 +22,14 @@ def make_bundle(parent: Path, *, seed: int = 0, dataset: str = "tests") -> Path:
     """Write a bundle into `parent`; each seed gives another model and so another version."""
     model, rows, files = _model(seed)
     probabilities = ort.InferenceSession(model).run(["probabilities"], {"features": rows})[0][:, 1]
-    metrics = bundle.Metrics(
+    metrics = bundle.CrossValidationMetrics(
         roc_auc=0.99, average_precision=0.9, f1=0.9, precision=0.9, recall=0.9, brier=0.01
     )
     draft = bundle.Manifest(
         schema_version=bundle.SCHEMA_VERSION,
         version="",
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
-        dataset=bundle.Dataset(
+        dataset=bundle.TrainingData(
             name=dataset, sha256="0" * 64, rows=len(rows), auctions=50, shill_share=0.25
         ),
         features=tuple(
@@ -68,7 +68,7 @@ def _model(seed: int) -> tuple[bytes, NDArray[np.float32], dict[str, bytes]]:
         is_shill=labels.astype(np.int8),
         probability=model.predict_proba(rows)[:, 1],
     )
-    calibration = calibrate(rows, reference["auction_id"].to_numpy(), seed, resamples=200)
+    calibration = find_thresholds(rows, reference["auction_id"].to_numpy(), seed, resamples=200)
     files = {
         bundle.REFERENCE: reference.to_parquet(),
         bundle.DRIFT_CALIBRATION: calibration.to_json(),

@@ -9,8 +9,8 @@ from typing import Any
 
 from bench.drift import measure, report
 from bench.drift.material import HERE, Population, Split, trained_reference
-from flask_app.data import source
 from flask_app.settings import Settings
+from flask_app.training import source
 
 ROOT = HERE.parents[1]
 RESULTS = HERE / "results.json"

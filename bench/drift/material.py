@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from flask_app.data.dataset import Dataset
-from flask_app.drift.calibration import calibrate
-from flask_app.drift.distance import limits, normed_wasserstein, scale
 from flask_app.model.bundle import REFERENCE, Bundle, Manifest
 from flask_app.record import FEATURES
+from flask_app.reference.distance import limits, normed_wasserstein, scale
+from flask_app.reference.thresholds import find_thresholds
 
 HERE = Path(__file__).parent
 STORE = HERE / ".cache/models"
@@ -45,7 +45,7 @@ class Split:
         reference = population.rows[seen]
         self.limits = limits(reference)
         self.reference = np.clip(reference, *self.limits)
-        self.calibration = calibrate(reference, population.auction[seen], seed)
+        self.calibration = find_thresholds(reference, population.auction[seen], seed)
         units = scale(self.reference)
         self._measures = [
             (

@@ -17,7 +17,7 @@ import pandas as pd
 
 from flask_app.commands.table import table
 from flask_app.model.bundle import REFERENCE
-from flask_app.model.store import DirectoryStore
+from flask_app.model.directory_store import DirectoryStore
 from flask_app.prediction_log import LoggedPrediction
 from flask_app.record import FEATURES
 from tests.bundles import make_bundle

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
 from bench.serving.prepare import CACHE, HERE
-from flask_app.data import source
 from flask_app.model.predictor import Predictor
 from flask_app.record import FEATURES
 from flask_app.settings import Settings
+from flask_app.training import source
 
 SEED = 0
 BATCH_ROWS = 1000

@@ -10,7 +10,7 @@ import time
 import traceback
 
 from flask_app.drift import job
-from flask_app.drift.job import SUCCESS, Exit
+from flask_app.drift.job import SUCCESS, DriftExit
 from flask_app.drift.pages import explained, verdict
 from flask_app.errors import AlreadyRunning, JobError, ShillError
 from flask_app.settings import Settings
@@ -30,19 +30,19 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         job.record(settings, code, time.time(), time.monotonic() - began)
     except JobError as error:
-        code, told = Exit.FAILED, f"{told}\nerror: {error}"
+        code, told = DriftExit.FAILED, f"{told}\nerror: {error}"
     # Last of all: the disk of the log may be full as well.
     print(told, file=sys.stdout if code in SUCCESS else sys.stderr)
     return code
 
 
-def _run(settings: Settings) -> tuple[Exit, str]:
+def _run(settings: Settings) -> tuple[DriftExit, str]:
     try:
         summary = job.run(settings, time.time())
     except AlreadyRunning as error:
-        return Exit.ALREADY_RUNNING, f"error: {error}"
+        return DriftExit.ALREADY_RUNNING, f"error: {error}"
     except ShillError as error:
-        return Exit.FAILED, f"error: {error}"
+        return DriftExit.FAILED, f"error: {error}"
     except Exception:  # noqa: BLE001 - the metrics are to tell of it
-        return Exit.UNEXPECTED, traceback.format_exc()
-    return Exit.of(summary), "\n  ".join([verdict(summary), *explained(summary)])
+        return DriftExit.UNEXPECTED, traceback.format_exc()
+    return DriftExit.of(summary), "\n  ".join([verdict(summary), *explained(summary)])

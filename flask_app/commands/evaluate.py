@@ -10,14 +10,14 @@ from msgspec.structs import astuple
 
 from flask_app.commands.model import BUNDLE, find, load
 from flask_app.commands.table import METRICS, table
-from flask_app.data import source
 from flask_app.data.dataset import read_csv
-from flask_app.data.distances import distance_table
 from flask_app.model.bundle import REFERENCE
-from flask_app.model.store import open_store
+from flask_app.model.stores import open_store
 from flask_app.record import FEATURES
 from flask_app.settings import Settings
-from flask_app.training.metrics import measure
+from flask_app.simulator.realism import distance_table
+from flask_app.training import source
+from flask_app.training.evaluation import measure
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 from flask_app.commands.table import table
 from flask_app.errors import BundleError, StoreError
 from flask_app.model.predictor import Predictor, load_version
-from flask_app.model.store import ModelStore, Pointer, open_store
+from flask_app.model.store import ModelStore, Pointer
+from flask_app.model.stores import open_store
 from flask_app.settings import Settings
 
 BUNDLE: Any = {

@@ -34,7 +34,7 @@ METRICS = {
 }
 
 
-class Exit(IntEnum):
+class ShipExit(IntEnum):
     """How a run can end."""
 
     SHIPPED = 0
@@ -76,11 +76,11 @@ def run(arguments: argparse.Namespace) -> int:
             _record(settings.drift_textfile_dir / TEXTFILE, shipper.outcome, code)
     except AlreadyRunning as error:
         print(f"error: {error}", file=sys.stderr)
-        return Exit.ALREADY_RUNNING
+        return ShipExit.ALREADY_RUNNING
     return code
 
 
-def _run(shipper: Shipper) -> Exit:
+def _run(shipper: Shipper) -> ShipExit:
     outcome = shipper.outcome
     try:
         shipper.run()
@@ -90,7 +90,7 @@ def _run(shipper: Shipper) -> Exit:
     except Exception as error:  # noqa: BLE001 - the metrics are to tell of it
         traceback.print_exc()
         outcome.failures.append(repr(error))
-        return Exit.UNEXPECTED
+        return ShipExit.UNEXPECTED
     told = [
         (
             f"{outcome.shipped} segments and {outcome.reports} reports shipped, {outcome.deleted} "
@@ -102,14 +102,14 @@ def _run(shipper: Shipper) -> Exit:
     # To one stream: an engine takes in two of them in any order.
     print(*told, sep="\n", file=sys.stderr if outcome.failures else sys.stdout)
     if outcome.failures:
-        return Exit.FAILED if outcome.interrupted else Exit.INCOMPLETE
-    return Exit.LIMITED if outcome.pending else Exit.SHIPPED
+        return ShipExit.FAILED if outcome.interrupted else ShipExit.INCOMPLETE
+    return ShipExit.LIMITED if outcome.pending else ShipExit.SHIPPED
 
 
-def _record(path: Path, outcome: Outcome, code: Exit) -> None:
+def _record(path: Path, outcome: Outcome, code: ShipExit) -> None:
     """Write the run's metrics for node exporter."""
     now = time.time()
-    succeeded = code in {Exit.SHIPPED, Exit.LIMITED}
+    succeeded = code in {ShipExit.SHIPPED, ShipExit.LIMITED}
     samples = [
         Sample(_SUCCESS, now if succeeded else _last_success(path)),
         Sample("shill_archive_last_run_timestamp_seconds", now),

@@ -5,10 +5,10 @@ from dataclasses import fields
 from pathlib import Path
 
 from flask_app.data.dataset import read_csv, to_csv
-from flask_app.data.distances import distance_table
-from flask_app.data.market import Market
-from flask_app.data.simulator import simulate
 from flask_app.errors import DataError
+from flask_app.simulator.market import Market
+from flask_app.simulator.realism import distance_table
+from flask_app.simulator.simulation import simulate
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

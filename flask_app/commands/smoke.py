@@ -13,7 +13,7 @@ from flask_app.commands.table import table
 from flask_app.errors import ShillError
 from flask_app.model.bundle import Bundle, Manifest
 from flask_app.model.predictor import GOLDEN_TOLERANCE
-from flask_app.model.store import open_store
+from flask_app.model.stores import open_store
 from flask_app.settings import Settings
 
 TIMEOUT_SECONDS = 10.0

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 METRICS = ("ROC AUC", "average precision", "F1", "precision", "recall", "Brier")
-"""Headings for the fields of `flask_app.model.bundle.Metrics`, in their order."""
+"""Headings for the fields of `flask_app.model.bundle.CrossValidationMetrics`, in their order."""
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str | float]]) -> str:

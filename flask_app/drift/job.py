@@ -11,21 +11,22 @@ from numpy.typing import NDArray
 
 from flask_app import files
 from flask_app.drift import pages
-from flask_app.drift.calibration import DriftCalibration
 from flask_app.drift.comparison import compare
-from flask_app.drift.distance import limits
 from flask_app.drift.findings import examine
 from flask_app.drift.labels import Labelled, read_labelled
 from flask_app.drift.lines import Span
 from flask_app.drift.metrics import RESULT_METRICS, RESULTS, RUN, RUN_METRICS
 from flask_app.drift.performance import estimated, labelled
 from flask_app.drift.reports import Reports
-from flask_app.drift.summary import Drift, Feedback, Streaks, Summary, samples
+from flask_app.drift.summary import Drift, LabelCoverage, Streaks, Summary, samples
 from flask_app.drift.window import Rows, read_window
 from flask_app.errors import SettingError, StoreError
 from flask_app.model.bundle import DRIFT_CALIBRATION, REFERENCE, Bundle, Manifest
-from flask_app.model.store import ModelStore, open_store
+from flask_app.model.store import ModelStore
+from flask_app.model.stores import open_store
 from flask_app.record import FEATURES
+from flask_app.reference.distance import limits
+from flask_app.reference.thresholds import DriftThresholds
 from flask_app.settings import Settings
 from flask_app.textfile import Sample, render
 
@@ -35,7 +36,7 @@ CLOCK_TOLERANCE_SECONDS = 300
 DELAY_QUANTILES = (0.5, 0.9)
 
 
-class Exit(IntEnum):
+class DriftExit(IntEnum):
     """How a run ended; 2 is left to mistakes on the command line."""
 
     NO_DRIFT = 0
@@ -46,14 +47,14 @@ class Exit(IntEnum):
     UNEXPECTED = 70
 
     @classmethod
-    def of(cls, summary: Summary) -> "Exit":
+    def of(cls, summary: Summary) -> "DriftExit":
         """Tell what a finished run has found."""
         if summary.drift is None:
             return cls.TOO_FEW_ROWS
         return cls.DRIFT if summary.alarm else cls.NO_DRIFT
 
 
-SUCCESS = {Exit.NO_DRIFT, Exit.DRIFT, Exit.TOO_FEW_ROWS}
+SUCCESS = {DriftExit.NO_DRIFT, DriftExit.DRIFT, DriftExit.TOO_FEW_ROWS}
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Model:
 
     manifest: Manifest
     reference: NDArray[np.float64]
-    calibration: DriftCalibration
+    calibration: DriftThresholds
 
 
 def run(settings: Settings, now: float) -> Summary:
@@ -89,7 +90,7 @@ def run(settings: Settings, now: float) -> Summary:
     return summary
 
 
-def record(settings: Settings, code: Exit, now: float, seconds: float) -> None:
+def record(settings: Settings, code: DriftExit, now: float, seconds: float) -> None:
     """Write how a run has ended, at `now`, after so many seconds; raises `JobError`."""
     content = render(
         [
@@ -113,7 +114,7 @@ def _in_production(store: ModelStore) -> Model:
     return Model(
         bundle.manifest,
         np.column_stack([table[name].to_numpy() for name in FEATURES]).astype(np.float64),
-        DriftCalibration.from_json(bundle.read(DRIFT_CALIBRATION)),
+        DriftThresholds.from_json(bundle.read(DRIFT_CALIBRATION)),
     )
 
 
@@ -175,9 +176,9 @@ def _compare(model: Model, rows: Rows) -> tuple[Drift, bytes]:
     return Drift.of(distances, thresholds), page
 
 
-def _feedback(judged: Labelled) -> Feedback:
+def _feedback(judged: Labelled) -> LabelCoverage:
     delays = judged.delays and np.quantile(judged.delays, DELAY_QUANTILES).tolist()
-    return Feedback(
+    return LabelCoverage(
         coverage=judged.coverage,
         rows=len(judged.labels),
         unknown=judged.unknown,

@@ -53,7 +53,7 @@ class Streaks(msgspec.Struct, frozen=True):
         return Streaks(self.any + 1 if drift.score > ALARM_SCORE else 0, features)
 
 
-class Feedback(msgspec.Struct, frozen=True, kw_only=True):
+class LabelCoverage(msgspec.Struct, frozen=True, kw_only=True):
     """How many predictions are labelled, and how soon they were."""
 
     coverage: float
@@ -96,7 +96,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     estimated: Performance | None
     labelled: Performance
     baseline: dict[str, float]
-    feedback: Feedback
+    feedback: LabelCoverage
     streaks: Streaks
     last_scored_at: Timestamp | None
 

@@ -49,7 +49,7 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of everything in a manifest."""
 
 
-class Dataset(_Strict, frozen=True):
+class TrainingData(_Strict, frozen=True):
     """What the model was trained on; `shill_share` is the class prior."""
 
     name: str
@@ -67,7 +67,7 @@ class Feature(_Strict, frozen=True):
     maximum: float
 
 
-class Metrics(_Strict, frozen=True):
+class CrossValidationMetrics(_Strict, frozen=True):
     """How good the probabilities are on data that played no part in choosing anything."""
 
     roc_auc: UnitInterval
@@ -83,7 +83,7 @@ class Candidate(_Strict, frozen=True):
 
     name: str
     calibration: str
-    metrics: Metrics
+    metrics: CrossValidationMetrics
 
 
 class Threshold(_Strict, frozen=True):
@@ -114,12 +114,12 @@ class Manifest(_Strict, frozen=True):
     schema_version: int
     version: Version
     created_at: Timestamp
-    dataset: Dataset
+    dataset: TrainingData
     features: tuple[Feature, ...]
     estimator: str
     calibration: str
     threshold: Threshold
-    metrics: Metrics
+    metrics: CrossValidationMetrics
     candidates: tuple[Candidate, ...]
     golden_rows: Annotated[tuple[GoldenRow, ...], Meta(min_length=16)]
     training: Training

@@ -24,9 +24,9 @@ from flask_app.model.bundle import (
     checked,
     parse_manifest,
 )
+from flask_app.model.directory_store import DirectoryStore
 from flask_app.model.store import (
     POINTER,
-    DirectoryStore,
     Pointer,
     decode_pointer,
     encode_pointer,

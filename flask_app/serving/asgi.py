@@ -17,8 +17,8 @@ from typing import Any, cast
 from a2wsgi import WSGIMiddleware
 from flask import Flask
 
-from flask_app.model.store import open_store
-from flask_app.serving.metrics import Metrics
+from flask_app.model.stores import open_store
+from flask_app.serving.metrics import ServiceMetrics
 from flask_app.serving.problems import Problem, Response
 from flask_app.serving.service import Service
 from flask_app.serving.web import create_flask_app
@@ -185,6 +185,6 @@ async def _linger(receive: Receive) -> None:
 def create() -> Application:
     """Make the application of a Gunicorn worker, as the environment describes it."""
     settings = Settings.from_environment()
-    metrics = Metrics(settings.metrics_dir)
+    metrics = ServiceMetrics(settings.metrics_dir)
     service = Service(settings, open_store(settings), metrics)
     return Application(service, create_flask_app(service))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from flask_app.model.bundle import Dataset, Feature, Metrics, Threshold
+from flask_app.model.bundle import CrossValidationMetrics, Feature, Threshold, TrainingData
 from flask_app.prediction_log import Label, PredictionId
 from flask_app.record import UnitInterval
 
@@ -71,6 +71,6 @@ class ModelDescription(msgspec.Struct, frozen=True):
     estimator: str
     calibration: str
     threshold: Threshold
-    metrics: Metrics
-    dataset: Dataset
+    metrics: CrossValidationMetrics
+    dataset: TrainingData
     features: tuple[Feature, ...]

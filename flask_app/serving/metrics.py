@@ -19,7 +19,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from flask_app.model.bundle import Manifest
-from flask_app.serving.problems import KINDS
+from flask_app.serving.problems import PROBLEM_TYPES
 
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 LOAD_FAILURES = ("checksum", "golden-row", "bundle", "store", "internal")
@@ -84,7 +84,7 @@ class BatchHistogram(Histogram):
             bucket.inc(count)
 
 
-class Metrics:
+class ServiceMetrics:
     """The service's metrics; docs/metrics.md describes each.
 
     Attributes:
@@ -148,7 +148,7 @@ class Metrics:
         # A counter that is born with its first count hides that count from `increase()`.
         for reason in LOAD_FAILURES:
             self.load_failures.labels(reason)
-        for name in KINDS:
+        for name in PROBLEM_TYPES:
             self.prediction_errors.labels(name)
         for status in (200, 500, 503):
             self._requests.labels("/predict", "POST", status)

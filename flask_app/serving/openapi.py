@@ -17,7 +17,7 @@ from flask_app.serving.messages import (
     Predictions,
     Readiness,
 )
-from flask_app.serving.problems import JSON, KINDS, PROBLEM_JSON, ProblemDetails
+from flask_app.serving.problems import JSON, PROBLEM_JSON, PROBLEM_TYPES, ProblemDetails
 from flask_app.serving.validation import batch_type
 from flask_app.settings import Settings
 
@@ -157,7 +157,7 @@ def _describe(operation: Operation, schema_of: Mapping[Any, Any]) -> dict[str, A
     responses: dict[str, Any] = {"200": {"description": "Success", "content": success}}
     by_status = defaultdict(list)
     for name in operation.problems:
-        by_status[KINDS[name].status].append(name)
+        by_status[PROBLEM_TYPES[name].status].append(name)
     problem = {PROBLEM_JSON: {"schema": schema_of[ProblemDetails]}}
     for status, names in sorted(by_status.items()):
         responses[str(status)] = {"description": ", ".join(names), "content": problem}

@@ -23,7 +23,7 @@ class Response(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Kind(NamedTuple):
+class ProblemType(NamedTuple):
     """One kind of problem."""
 
     status: int
@@ -31,48 +31,56 @@ class Kind(NamedTuple):
     remedy: str
 
 
-KINDS: Mapping[str, Kind] = {
+PROBLEM_TYPES: Mapping[str, ProblemType] = {
     # What a body contains.
-    "malformed-json": Kind(
+    "malformed-json": ProblemType(
         400, "The body is not JSON", "Send one JSON document (RFC 8259) in UTF-8."
     ),
-    "unknown-field": Kind(422, "A field is unknown", "Remove it, or correct its name."),
-    "missing-field": Kind(422, "A field is missing", "Add it."),
-    "duplicate-key": Kind(422, "A key is given more than once", "Give each key once."),
-    "wrong-type": Kind(422, "A value has the wrong type", "Send the type that is named."),
-    "not-a-number": Kind(
+    "unknown-field": ProblemType(422, "A field is unknown", "Remove it, or correct its name."),
+    "missing-field": ProblemType(422, "A field is missing", "Add it."),
+    "duplicate-key": ProblemType(422, "A key is given more than once", "Give each key once."),
+    "wrong-type": ProblemType(422, "A value has the wrong type", "Send the type that is named."),
+    "not-a-number": ProblemType(
         422, "A value is NaN", "Send a number, or leave the record out: JSON has no NaN."
     ),
-    "infinite-number": Kind(
+    "infinite-number": ProblemType(
         422, "A value is infinite", "Send a number that a 64-bit float can hold."
     ),
-    "out-of-range": Kind(422, "A number is out of range", "Send a number within the range."),
-    "wrong-length": Kind(422, "A string is too short or too long", "Send a length within limits."),
-    "wrong-format": Kind(422, "A string has the wrong format", "Send the format that is named."),
-    "empty-batch": Kind(422, "A list has no items", "Send at least one."),
-    "too-many-rows": Kind(422, "A list has too many items", "Split it into several requests."),
-    "invalid-body": Kind(
+    "out-of-range": ProblemType(422, "A number is out of range", "Send a number within the range."),
+    "wrong-length": ProblemType(
+        422, "A string is too short or too long", "Send a length within limits."
+    ),
+    "wrong-format": ProblemType(
+        422, "A string has the wrong format", "Send the format that is named."
+    ),
+    "empty-batch": ProblemType(422, "A list has no items", "Send at least one."),
+    "too-many-rows": ProblemType(
+        422, "A list has too many items", "Split it into several requests."
+    ),
+    "invalid-body": ProblemType(
         422, "The body has several kinds of problems", "Correct each of `errors`, by its type."
     ),
     # How it is sent.
-    "bad-request": Kind(400, "The request is malformed", "Correct what the detail names."),
-    "not-found": Kind(404, "There is no such resource", "See /openapi.json for those there are."),
-    "method-not-allowed": Kind(
+    "bad-request": ProblemType(400, "The request is malformed", "Correct what the detail names."),
+    "not-found": ProblemType(
+        404, "There is no such resource", "See /openapi.json for those there are."
+    ),
+    "method-not-allowed": ProblemType(
         405, "The resource does not support this method", "Use one that the Allow header lists."
     ),
-    "body-timeout": Kind(
+    "body-timeout": ProblemType(
         408, "The body did not arrive in time", "Send it faster, or in several requests."
     ),
-    "body-too-large": Kind(413, "The body is too large", "Split it into several requests."),
-    "unsupported-media-type": Kind(
+    "body-too-large": ProblemType(413, "The body is too large", "Split it into several requests."),
+    "unsupported-media-type": ProblemType(
         415, "The body's media type is not supported", "Send application/json, not encoded."
     ),
     # What the server lacks.
-    "internal-error": Kind(
+    "internal-error": ProblemType(
         500, "The server failed", "Try again; if it persists, see the service's log."
     ),
-    "not-ready": Kind(503, "The server is not ready", "Try again when /ready answers 200."),
-    "log-unavailable": Kind(
+    "not-ready": ProblemType(503, "The server is not ready", "Try again when /ready answers 200."),
+    "log-unavailable": ProblemType(
         503, "The label log cannot be written", "Try again; nothing was recorded."
     ),
 }
@@ -112,7 +120,7 @@ class Problem(Exception):  # noqa: N818 - its name in RFC 9457
     """Ends a request with problem details.
 
     Args:
-        name: A key of `KINDS`.
+        name: A key of `PROBLEM_TYPES`.
         detail: What is wrong in this request, with the value seen.
         errors: What is wrong with the body, each by itself.
         omitted_errors: How many more there are.
@@ -132,8 +140,8 @@ class Problem(Exception):  # noqa: N818 - its name in RFC 9457
         self.name = name
         self._details = ProblemDetails(
             type=type_uri(name),
-            title=KINDS[name].title,
-            status=KINDS[name].status,
+            title=PROBLEM_TYPES[name].title,
+            status=PROBLEM_TYPES[name].status,
             detail=detail,
             errors=list(errors),
             omitted_errors=omitted_errors,

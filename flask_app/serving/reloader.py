@@ -8,7 +8,7 @@ from collections.abc import Callable
 from flask_app.errors import BundleError, ChecksumError, GoldenRowError, S3Error, StoreError
 from flask_app.model.predictor import Predictor
 from flask_app.model.store import ModelStore, Pointer
-from flask_app.serving.metrics import Metrics
+from flask_app.serving.metrics import ServiceMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,11 @@ class Reloader:
     """
 
     def __init__(
-        self, store: ModelStore, seconds: float, metrics: Metrics, use: Callable[[Predictor], None]
+        self,
+        store: ModelStore,
+        seconds: float,
+        metrics: ServiceMetrics,
+        use: Callable[[Predictor], None],
     ) -> None:
         self.obstacle = "nothing has been looked for yet"
         self._store = store

@@ -31,7 +31,7 @@ from flask_app.serving.messages import (
     Predictions,
     Readiness,
 )
-from flask_app.serving.metrics import Metrics
+from flask_app.serving.metrics import ServiceMetrics
 from flask_app.serving.problems import JSON, Problem, Response
 from flask_app.serving.reloader import Reloader
 from flask_app.serving.validation import RecordDecoder, explain
@@ -47,7 +47,7 @@ _encoder = msgspec.json.Encoder()
 class LoadedModel:
     """A predictor in use, and its share of the metrics."""
 
-    def __init__(self, predictor: Predictor, metrics: Metrics) -> None:
+    def __init__(self, predictor: Predictor, metrics: ServiceMetrics) -> None:
         self.predictor = predictor
         self.loaded_at = datetime.now(UTC)
         metrics.use_model(predictor.manifest, self.loaded_at)
@@ -74,7 +74,7 @@ class Service:
         metrics: What the operations count and time.
     """
 
-    def __init__(self, settings: Settings, store: ModelStore, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, store: ModelStore, metrics: ServiceMetrics) -> None:
         self.settings = settings
         self.metrics = metrics
         self.model: LoadedModel | None = None

@@ -13,7 +13,7 @@ from prometheus_flask_exporter import PrometheusMetrics
 from werkzeug.exceptions import HTTPException
 
 from flask_app.serving import openapi
-from flask_app.serving.problems import KINDS, Problem, Response, name_of_status
+from flask_app.serving.problems import PROBLEM_TYPES, Problem, Response, name_of_status
 from flask_app.serving.service import Service, check_media_type
 
 logger = logging.getLogger(__name__)
@@ -127,6 +127,6 @@ def _errors_page() -> str:
     entries = "".join(
         f'<h2 id="{name}">{name}</h2><p>{kind.status}. {html.escape(kind.title)}. '
         f"{html.escape(kind.remedy)}</p>"
-        for name, kind in KINDS.items()
+        for name, kind in PROBLEM_TYPES.items()
     )
     return f"<!doctype html><html lang=en><title>Problems</title><h1>Problems</h1>{entries}"

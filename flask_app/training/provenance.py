@@ -54,7 +54,7 @@ def find_trained(store: ModelStore, training: Training) -> str | None:
 def _code() -> Iterable[str]:
     """The sha256 of each module that decides what a bundle contains."""
     package = Path(flask_app.__file__).parent
-    modules = ["record.py", "drift/calibration.py", "drift/distance.py", "model/bundle.py"]
+    modules = ["record.py", "reference/thresholds.py", "reference/distance.py", "model/bundle.py"]
     for path in [
         *(package / name for name in modules),
         *sorted((package / "training").glob("*.py")),

@@ -22,10 +22,10 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils.parallel import Parallel, delayed
 
 from flask_app.errors import TrainingError
-from flask_app.model.bundle import Metrics
+from flask_app.model.bundle import CrossValidationMetrics
 from flask_app.training.calibration import CALIBRATIONS, Calibration
 from flask_app.training.candidates import Classifier, Members, build
-from flask_app.training.metrics import Labels, Predictions, Probabilities, measure_folds
+from flask_app.training.evaluation import Labels, Predictions, Probabilities, measure_folds
 
 FOLDS = 5
 
@@ -88,7 +88,7 @@ class Trial:
     folds: tuple[Indices, ...]
     probabilities: Probabilities
     predictions: Predictions
-    metrics: Metrics
+    metrics: CrossValidationMetrics
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Selection:
 
     choice: Choice
     probabilities: Probabilities
-    metrics: Metrics
+    metrics: CrossValidationMetrics
 
 
 def run_trials(examples: Examples, candidates: Mapping[str, Members], seed: int) -> Iterator[Trial]:

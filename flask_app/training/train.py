@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from flask_app.data.dataset import Dataset
-from flask_app.drift.calibration import calibrate
 from flask_app.errors import TrainingError
 from flask_app.model import bundle
 from flask_app.model.predictor import GOLDEN_TOLERANCE, Predictor
 from flask_app.record import FEATURES
+from flask_app.reference.thresholds import find_thresholds
 from flask_app.training.candidates import CANDIDATES, Members, build
 from flask_app.training.card import model_card
 from flask_app.training.export import to_onnx
@@ -88,7 +88,9 @@ def train(
         {
             bundle.MODEL: to_onnx(classifier, choice.calibration),
             bundle.REFERENCE: _reference(dataset, examples, selection),
-            bundle.DRIFT_CALIBRATION: calibrate(examples.rows, examples.auctions, seed).to_json(),
+            bundle.DRIFT_CALIBRATION: find_thresholds(
+                examples.rows, examples.auctions, seed
+            ).to_json(),
             **model_card(manifest, selection, examples.labels),
         },
     )
@@ -115,7 +117,7 @@ def _manifest(
         schema_version=bundle.SCHEMA_VERSION,
         version="",
         created_at=datetime.now(UTC).replace(microsecond=0),
-        dataset=bundle.Dataset(
+        dataset=bundle.TrainingData(
             name=dataset.name,
             sha256=dataset.sha256,
             rows=len(examples.labels),

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from flask_app.model.store import DirectoryStore
+from flask_app.model.directory_store import DirectoryStore
 from flask_app.prediction_log import LoggedPrediction, SegmentReader
 from flask_app.record import FEATURES
 

@@ -17,14 +17,14 @@ import pandas as pd
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from flask_app.data.market import Market
-from flask_app.data.simulator import simulate
 from flask_app.drift.comparison import compare
-from flask_app.drift.distance import normed_wasserstein
 from flask_app.drift.metrics import RESULTS, RUN
 from flask_app.model.bundle import REFERENCE, Bundle
-from flask_app.model.store import DirectoryStore
+from flask_app.model.directory_store import DirectoryStore
 from flask_app.record import FEATURES
+from flask_app.reference.distance import normed_wasserstein
+from flask_app.simulator.market import Market
+from flask_app.simulator.simulation import simulate
 from flask_app.training.candidates import CANDIDATES
 from flask_app.training.train import train
 from tests.integration.conftest import Bundles

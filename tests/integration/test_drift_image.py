@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flask_app.model.store import DirectoryStore
+from flask_app.model.directory_store import DirectoryStore
 from tests.bundles import make_bundle
 from tests.integration.images import build
 from tests.traffic import write_reference

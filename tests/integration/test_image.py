@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flask_app.model.store import DirectoryStore
+from flask_app.model.directory_store import DirectoryStore
 from tests.bundles import make_bundle
 from tests.integration.images import build
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from flask_app.data.dataset import to_csv
-from flask_app.data.simulator import simulate
 from flask_app.model.bundle import Bundle
-from flask_app.model.store import DirectoryStore
+from flask_app.model.directory_store import DirectoryStore
+from flask_app.simulator.simulation import simulate
 
 ROOT = Path(__file__).parents[2]
 

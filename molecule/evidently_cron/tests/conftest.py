@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 import pytest
 from testinfra.host import Host
 
-from flask_app.model.store import DirectoryStore
+from flask_app.model.directory_store import DirectoryStore
 from tests.traffic import write_reference
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -17,16 +17,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from flask_app import files
 from flask_app.cli import main
 from flask_app.drift import job
-from flask_app.drift.distance import normed_wasserstein
 from flask_app.drift.findings import FINDINGS
 from flask_app.drift.metrics import RESULT_METRICS, RESULTS, RUN, RUN_METRICS
 from flask_app.drift.performance import PERFORMANCE_METRICS, estimated
 from flask_app.drift.summary import Summary
 from flask_app.errors import JobError
 from flask_app.model.bundle import DRIFT_CALIBRATION, MANIFEST, REFERENCE, Bundle
-from flask_app.model.store import DirectoryStore
+from flask_app.model.directory_store import DirectoryStore
 from flask_app.prediction_log import LoggedPrediction, SegmentReader
 from flask_app.record import FEATURES
+from flask_app.reference.distance import normed_wasserstein
 from flask_app.settings import PREFIX, Settings
 from tests.bundles import make_bundle
 from tests.limits import largest_file
@@ -493,7 +493,7 @@ def test_on_a_full_disk_the_old_results_stay_and_only_their_age_tells(site: Site
         with pytest.raises(JobError, match="cannot be written"):
             job.run(site.settings, site.now)
         with pytest.raises(JobError, match="cannot be written"):
-            job.record(site.settings, job.Exit.FAILED, site.now, 1.0)
+            job.record(site.settings, job.DriftExit.FAILED, site.now, 1.0)
     assert site.results() == results
     assert site.metrics(RUN) == run
     assert site.reports() == reports

@@ -4,8 +4,9 @@ import shutil
 from pathlib import Path
 from typing import Protocol
 
+from flask_app.model.directory_store import DirectoryStore
 from flask_app.model.s3_store import S3Store
-from flask_app.model.store import DirectoryStore, ModelStore
+from flask_app.model.store import ModelStore
 from tests.s3 import BUCKET, S3
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from flask_app.errors import StoreError
 from flask_app.model.bundle import Bundle
+from flask_app.model.directory_store import DirectoryStore
 from flask_app.model.predictor import load_version
-from flask_app.model.store import DirectoryStore, open_store
+from flask_app.model.stores import open_store
 from flask_app.settings import Settings
 
 
@@ -52,7 +53,7 @@ def test_a_store_below_a_file_is_told_with_its_path(tmp_path: Path, bundle: Path
 DYING_WRITERS = """
 import itertools, os, shutil, signal, sys
 from pathlib import Path
-from flask_app.model.store import DirectoryStore
+from flask_app.model.directory_store import DirectoryStore
 
 original, bundle = Path(sys.argv[1]), Path(sys.argv[2])
 STEPS = {"open", "os.mkdir", "os.rename", "os.chmod", "os.remove", "fsync", "flock"}

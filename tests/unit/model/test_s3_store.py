@@ -11,9 +11,11 @@ import pytest
 
 from flask_app.errors import BundleError, S3Error, StoreError, VersionExists
 from flask_app.model.bundle import MANIFEST, Bundle
+from flask_app.model.directory_store import DirectoryStore
 from flask_app.model.predictor import load_version
 from flask_app.model.s3_store import S3Store
-from flask_app.model.store import POINTER, DirectoryStore, open_store
+from flask_app.model.store import POINTER
+from flask_app.model.stores import open_store
 from flask_app.settings import Settings
 from tests.s3 import S3
 from tests.unit.model.stores import Prefix

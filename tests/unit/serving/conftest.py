@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from flask_app.model.store import DirectoryStore
+from flask_app.model.directory_store import DirectoryStore
 from flask_app.record import FEATURES
-from flask_app.serving.metrics import Metrics
+from flask_app.serving.metrics import ServiceMetrics
 from flask_app.serving.service import Service
 from flask_app.settings import Settings
 from tests.bundles import make_bundle
@@ -40,7 +40,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def service(settings: Settings, published: DirectoryStore) -> Iterator[Service]:
-    service = Service(settings, published, Metrics())
+    service = Service(settings, published, ServiceMetrics())
     service.start()
     yield service
     service.stop()

@@ -9,11 +9,11 @@ import pytest
 from prometheus_client import CollectorRegistry, values
 
 from flask_app.model.bundle import Bundle
-from flask_app.model.store import DirectoryStore
+from flask_app.model.directory_store import DirectoryStore
 from flask_app.serving.metrics import (
     PROBABILITIES,
     BatchHistogram,
-    Metrics,
+    ServiceMetrics,
     free_slot,
     take_slot,
 )
@@ -57,10 +57,10 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def worker(directory: Path, slot: int) -> Metrics:
+def worker(directory: Path, slot: int) -> ServiceMetrics:
     """The metrics of a worker that has just started in `slot`."""
     take_slot(slot, directory)
-    return Metrics(directory)
+    return ServiceMetrics(directory)
 
 
 def test_slots_add_up_and_a_successor_counts_on(directory: Path) -> None:
@@ -78,7 +78,7 @@ def test_slots_add_up_and_a_successor_counts_on(directory: Path) -> None:
 
 
 def test_what_alerts_count_is_there_from_the_start() -> None:
-    registry = Metrics().registry
+    registry = ServiceMetrics().registry
     value = registry.get_sample_value("shill_model_load_failures_total", {"reason": "checksum"})
     assert value == 0
     value = registry.get_sample_value("shill_prediction_errors_total", {"reason": "out-of-range"})
@@ -88,7 +88,7 @@ def test_what_alerts_count_is_there_from_the_start() -> None:
 
 
 def test_every_metric_is_documented_and_nothing_else(published: DirectoryStore) -> None:
-    metrics = Metrics()
+    metrics = ServiceMetrics()
     manifest = Bundle.open(published.fetch(published.versions()[0])).manifest
     metrics.use_model(manifest, datetime.now(UTC))
     exposed = {

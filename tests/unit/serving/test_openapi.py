@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from flask_app.serving.openapi import document, operations
-from flask_app.serving.problems import KINDS
+from flask_app.serving.problems import PROBLEM_TYPES
 from flask_app.serving.service import Service
 from flask_app.serving.web import create_flask_app
 from flask_app.settings import Settings
@@ -47,7 +47,7 @@ def test_the_page_names_every_route() -> None:
 def test_the_page_has_every_problem() -> None:
     rows = re.findall(r"^\| `([\w-]+)` \| (\d+) \| (.+) \| (.+) \|$", PAGE, flags=re.MULTILINE)
     assert [(name, int(status), title, remedy) for name, status, title, remedy in rows] == [
-        (name, *kind) for name, kind in KINDS.items()
+        (name, *kind) for name, kind in PROBLEM_TYPES.items()
     ]
 
 

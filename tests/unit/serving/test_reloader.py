@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from flask_app.errors import StoreError
+from flask_app.model.directory_store import DirectoryStore
 from flask_app.model.predictor import Predictor
-from flask_app.model.store import DirectoryStore, Pointer
+from flask_app.model.store import Pointer
 from flask_app.serving import reloader
-from flask_app.serving.metrics import Metrics
+from flask_app.serving.metrics import ServiceMetrics
 from flask_app.serving.reloader import Reloader
 
 
@@ -22,7 +23,7 @@ class Subject:
     def __init__(self, store: DirectoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
         self.used: list[str] = []
         self.now = 1000.0
-        self.metrics = Metrics()
+        self.metrics = ServiceMetrics()
         self.reloader = Reloader(store, 0.01, self.metrics, self._use)
         monkeypatch.setattr(reloader.time, "monotonic", lambda: self.now)
 

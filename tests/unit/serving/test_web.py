@@ -7,9 +7,9 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from flask_app.model.store import DirectoryStore
+from flask_app.model.directory_store import DirectoryStore
 from flask_app.prediction_log import LoggedLabel, LoggedPrediction, SegmentReader
-from flask_app.serving.metrics import Metrics
+from flask_app.serving.metrics import ServiceMetrics
 from flask_app.serving.service import Service
 from flask_app.serving.web import create_flask_app
 from flask_app.settings import Settings
@@ -95,7 +95,7 @@ def test_labels_are_recorded_with_the_time_they_arrive(
 
 
 def test_without_a_model_there_is_a_reason(settings: Settings, tmp_path: Path) -> None:
-    service = Service(settings, DirectoryStore(tmp_path / "empty"), Metrics())
+    service = Service(settings, DirectoryStore(tmp_path / "empty"), ServiceMetrics())
     service.start()
     client = create_flask_app(service).test_client()
     for answer in (

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from flask_app.data.dataset import Dataset
-from flask_app.data.simulator import simulate
+from flask_app.simulator.simulation import simulate
 from flask_app.training.selection import Examples
 from flask_app.training.train import examples_of
 

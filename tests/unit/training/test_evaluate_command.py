@@ -4,7 +4,7 @@ import pytest
 
 from flask_app.cli import main
 from flask_app.data.dataset import read_csv, to_csv
-from flask_app.data.simulator import simulate
+from flask_app.simulator.simulation import simulate
 from flask_app.training.candidates import CANDIDATES
 from flask_app.training.train import train
 from tests.bundles import make_bundle

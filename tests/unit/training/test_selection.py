@@ -8,7 +8,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from flask_app.errors import TrainingError
 from flask_app.training.candidates import CANDIDATES
-from flask_app.training.metrics import measure, measure_folds
+from flask_app.training.evaluation import measure, measure_folds
 from flask_app.training.selection import (
     FOLDS,
     Examples,

@@ -8,8 +8,8 @@ import pytest
 
 from flask_app.data.dataset import Dataset
 from flask_app.model.bundle import MANIFEST, Bundle
+from flask_app.model.directory_store import DirectoryStore
 from flask_app.model.predictor import Predictor
-from flask_app.model.store import DirectoryStore
 from flask_app.record import FEATURES
 from flask_app.training.candidates import CANDIDATES
 from flask_app.training.golden import golden_rows

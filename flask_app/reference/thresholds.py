@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
-from flask_app.drift.distance import limits, scale
 from flask_app.errors import BundleError
 from flask_app.record import FEATURES
+from flask_app.reference.distance import limits, scale
 
 FALSE_ALARM_RATE = 0.01
 """Of a run: that any of its features alarms though nothing has drifted."""
@@ -40,7 +40,7 @@ _DIGITS = 5
 Weights = NDArray[np.float32]
 
 
-class DriftCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DriftThresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Thresholds on `normed_wasserstein` of clipped rows, and what they rest on.
 
     Attributes:
@@ -96,14 +96,14 @@ class DriftCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ) from None
 
 
-def calibrate(
+def find_thresholds(
     reference: NDArray[np.floating[Any]],
     auctions: NDArray[Any],
     seed: int,
     *,
     features: Sequence[str] = FEATURES,
     resamples: int = RESAMPLES,
-) -> DriftCalibration:
+) -> DriftThresholds:
     """Find the thresholds that belong to a reference; takes seconds for 6,000 rows.
 
     Args:
@@ -124,7 +124,7 @@ def calibrate(
     thresholds = np.maximum(factors[:, np.newaxis] * spreads, SMALLEST_THRESHOLD)
     # Larger windows have lower thresholds, but for the noise of resampling.
     thresholds = np.maximum.accumulate(thresholds[::-1])[::-1].round(_DIGITS)
-    return DriftCalibration(
+    return DriftThresholds(
         false_alarm_rate=FALSE_ALARM_RATE,
         resamples=resamples,
         seed=seed,

@@ -4,10 +4,10 @@ import pytest
 
 from flask_app.cli import main
 from flask_app.data.dataset import read_csv
-from flask_app.data.distances import distance_table
-from flask_app.data.market import Market
-from flask_app.data.simulator import simulate
 from flask_app.record import FEATURES
+from flask_app.simulator.market import Market
+from flask_app.simulator.realism import distance_table
+from flask_app.simulator.simulation import simulate
 
 
 def test_it_writes_what_the_function_gives_in_the_published_form(

@@ -3,9 +3,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from flask_app.drift.calibration import SMALLEST_THRESHOLD, DriftCalibration, calibrate
-from flask_app.drift.distance import normed_wasserstein
 from flask_app.errors import BundleError
+from flask_app.reference.distance import normed_wasserstein
+from flask_app.reference.thresholds import SMALLEST_THRESHOLD, DriftThresholds, find_thresholds
 
 FEATURES = ("level", "price", "constant")
 Market = Callable[[int, int], tuple[np.ndarray, np.ndarray]]
@@ -21,11 +21,11 @@ def market(auctions: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def calibration() -> DriftCalibration:
-    return calibrate(*market(400, 0), seed=0, features=FEATURES, resamples=1000)
+def calibration() -> DriftThresholds:
+    return find_thresholds(*market(400, 0), seed=0, features=FEATURES, resamples=1000)
 
 
-def test_windows_without_drift_hardly_ever_alarm(calibration: DriftCalibration) -> None:
+def test_windows_without_drift_hardly_ever_alarm(calibration: DriftThresholds) -> None:
     reference, _ = market(400, 0)
     alarms = 0
     for seed in range(1, 201):
@@ -40,7 +40,7 @@ def test_windows_without_drift_hardly_ever_alarm(calibration: DriftCalibration) 
 
 
 def test_a_feature_that_auctions_share_needs_a_larger_distance(
-    calibration: DriftCalibration,
+    calibration: DriftThresholds,
 ) -> None:
     level, price = (calibration.threshold(name, 1000) for name in ("level", "price"))
 
@@ -48,24 +48,24 @@ def test_a_feature_that_auctions_share_needs_a_larger_distance(
     assert 2 < price / level < 4
 
 
-def test_a_constant_feature_has_a_threshold(calibration: DriftCalibration) -> None:
+def test_a_constant_feature_has_a_threshold(calibration: DriftThresholds) -> None:
     assert calibration.threshold("constant", 1000) == SMALLEST_THRESHOLD
 
 
 def test_a_feature_that_hardly_ever_varies_hardly_raises_the_others_thresholds(
-    calibration: DriftCalibration,
+    calibration: DriftThresholds,
 ) -> None:
     rows, auctions = market(400, 0)
     rows[:, 2] = auctions == "7"
 
-    with_rare = calibrate(rows, auctions, seed=0, features=FEATURES, resamples=1000)
+    with_rare = find_thresholds(rows, auctions, seed=0, features=FEATURES, resamples=1000)
 
     for name in ("level", "price"):
         ratio = with_rare.threshold(name, 200) / calibration.threshold(name, 200)
         assert 0.9 < ratio < 1.3
 
 
-def test_larger_windows_never_have_larger_thresholds(calibration: DriftCalibration) -> None:
+def test_larger_windows_never_have_larger_thresholds(calibration: DriftThresholds) -> None:
     sizes = np.unique(np.geomspace(10, 2e6, 300).astype(int))
 
     for name in calibration.features:
@@ -73,13 +73,13 @@ def test_larger_windows_never_have_larger_thresholds(calibration: DriftCalibrati
         assert np.all(np.diff(thresholds) <= 1e-12)
 
 
-def test_calibrated_sizes_have_the_calibrated_thresholds(calibration: DriftCalibration) -> None:
+def test_calibrated_sizes_have_the_calibrated_thresholds(calibration: DriftThresholds) -> None:
     for name, thresholds in calibration.thresholds.items():
         read = [calibration.threshold(name, size) for size in calibration.window_rows]
         assert read == pytest.approx(thresholds, rel=1e-12)
 
 
-def test_beyond_the_largest_size_the_threshold_stays(calibration: DriftCalibration) -> None:
+def test_beyond_the_largest_size_the_threshold_stays(calibration: DriftThresholds) -> None:
     largest = calibration.window_rows[-1]
 
     assert calibration.threshold("price", 50 * largest) == pytest.approx(
@@ -87,7 +87,7 @@ def test_beyond_the_largest_size_the_threshold_stays(calibration: DriftCalibrati
     )
 
 
-def test_below_the_smallest_size_the_threshold_grows(calibration: DriftCalibration) -> None:
+def test_below_the_smallest_size_the_threshold_grows(calibration: DriftThresholds) -> None:
     smallest = calibration.window_rows[0]
 
     assert calibration.threshold("price", smallest // 4) == pytest.approx(
@@ -99,7 +99,7 @@ def test_the_same_data_and_seed_give_the_same_bytes_and_no_other_seed_does() -> 
     data = market(60, 0)
 
     first, same, other = (
-        calibrate(*data, seed=seed, features=FEATURES, resamples=200).to_json()
+        find_thresholds(*data, seed=seed, features=FEATURES, resamples=200).to_json()
         for seed in (0, 0, 1)
     )
 
@@ -110,14 +110,14 @@ def test_the_order_of_rows_and_the_names_of_auctions_do_not_matter_to_the_distan
     rows, auctions = market(100, 0)
     order = np.argsort(auctions, kind="stable")[::-1]
 
-    here = calibrate(rows, auctions, seed=0, features=FEATURES, resamples=200)
-    there = calibrate(rows[order], auctions[order], seed=0, features=FEATURES, resamples=200)
+    here = find_thresholds(rows, auctions, seed=0, features=FEATURES, resamples=200)
+    there = find_thresholds(rows[order], auctions[order], seed=0, features=FEATURES, resamples=200)
 
     assert here == there
 
 
-def test_what_is_written_is_read_again(calibration: DriftCalibration) -> None:
-    assert DriftCalibration.from_json(calibration.to_json()) == calibration
+def test_what_is_written_is_read_again(calibration: DriftThresholds) -> None:
+    assert DriftThresholds.from_json(calibration.to_json()) == calibration
     assert calibration.features == FEATURES
     assert calibration.rows == len(market(400, 0)[0])
     assert calibration.auctions == 400
@@ -127,4 +127,4 @@ def test_what_is_written_is_read_again(calibration: DriftCalibration) -> None:
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff"])
 def test_what_is_not_a_calibration_is_refused(content: bytes) -> None:
     with pytest.raises(BundleError, match="not a calibration"):
-        DriftCalibration.from_json(content)
+        DriftThresholds.from_json(content)

@@ -7,14 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics
 
-from flask_app.model.bundle import Metrics
+from flask_app.model.bundle import CrossValidationMetrics
 
 Labels = NDArray[np.int8]
 Probabilities = NDArray[np.float64]
 Predictions = NDArray[np.bool_]
 
 
-def measure(labels: Labels, probabilities: Probabilities, predictions: Predictions) -> Metrics:
+def measure(
+    labels: Labels, probabilities: Probabilities, predictions: Predictions
+) -> CrossValidationMetrics:
     """Compare `labels`, (n,), of which both kinds occur, with what was predicted for them.
 
     Args:
@@ -22,7 +24,7 @@ def measure(labels: Labels, probabilities: Probabilities, predictions: Predictio
         probabilities: Of shill.
         predictions: Whether it was called shill.
     """
-    return Metrics(
+    return CrossValidationMetrics(
         roc_auc=float(metrics.roc_auc_score(labels, probabilities)),
         average_precision=float(metrics.average_precision_score(labels, probabilities)),
         f1=float(metrics.f1_score(labels, predictions, zero_division=0)),
@@ -37,10 +39,10 @@ def measure_folds(
     probabilities: Probabilities,
     predictions: Predictions,
     folds: Sequence[NDArray[np.intp]],
-) -> Metrics:
+) -> CrossValidationMetrics:
     """Return the means over `folds`, the indices of each; every fold has its own calibration."""
     each = [
         msgspec.structs.astuple(measure(labels[fold], probabilities[fold], predictions[fold]))
         for fold in folds
     ]
-    return Metrics(*np.mean(each, axis=0).tolist())
+    return CrossValidationMetrics(*np.mean(each, axis=0).tolist())

@@ -9,11 +9,11 @@ from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
 from flask_app.data.dataset import COLUMNS, Dataset
-from flask_app.data.distances import distance_table
-from flask_app.data.market import Market
-from flask_app.data.simulator import simulate
 from flask_app.errors import DataError, SettingError
 from flask_app.record import FEATURES
+from flask_app.simulator.market import Market
+from flask_app.simulator.realism import distance_table
+from flask_app.simulator.simulation import simulate
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,9 @@
 import pandas as pd
 import pytest
 
-from flask_app.data.distances import distance_table
-from flask_app.data.simulator import simulate
 from flask_app.record import FEATURES
+from flask_app.simulator.realism import distance_table
+from flask_app.simulator.simulation import simulate
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from flask_app.data.market import Market
+from flask_app.simulator.market import Market
 
 _WORTH = 240.0  # of the item, in dollars; only its ratio to the token prices matters
 _TOKEN_PRICES = (0.01, 0.99, 1.0, 4.99, 9.99, 49.99, 69.99)

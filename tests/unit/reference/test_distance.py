@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flask_app.drift.distance import limits, normed_wasserstein
+from flask_app.reference.distance import limits, normed_wasserstein
 
 
 @pytest.fixture(scope="module")

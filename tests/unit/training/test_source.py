@@ -2,11 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from flask_app.data import source, uci
+from flask_app.data import uci
 from flask_app.data.dataset import to_csv
-from flask_app.data.simulator import simulate
 from flask_app.errors import DataError
 from flask_app.settings import Settings
+from flask_app.simulator.simulation import simulate
+from flask_app.training import source
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from flask_app.cli import main
-from flask_app.data.market import Market
+from flask_app.simulator.market import Market
 
 PAGE = (Path(__file__).parents[3] / "docs/simulator.md").read_text()
 

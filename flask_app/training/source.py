@@ -3,9 +3,10 @@
 import sys
 from pathlib import Path
 
-from flask_app.data import simulator, uci
+from flask_app.data import uci
 from flask_app.data.dataset import Dataset, read_csv
 from flask_app.settings import Settings
+from flask_app.simulator.simulation import simulate
 
 
 def load(settings: Settings) -> Dataset:
@@ -24,7 +25,7 @@ def load(settings: Settings) -> Dataset:
             path = uci.fetch(settings.cache_dir)
             dataset, reason = read_csv(path), f"SHILL_DATASET is not set; {path}"
         except ConnectionError as error:
-            dataset = simulator.simulate()
+            dataset = simulate()
             reason = f"SHILL_DATASET is not set and UCI cannot be reached: {error}"
     frame = dataset.frame
     print(  # noqa: T201

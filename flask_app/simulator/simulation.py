@@ -9,11 +9,11 @@ import hashlib
 import numpy as np
 import pandas as pd
 
-from flask_app.data.bids import hold
 from flask_app.data.dataset import Dataset, to_csv
 from flask_app.data.features import records
-from flask_app.data.market import UCI_MARKET, Market
 from flask_app.errors import DataError, SettingError
+from flask_app.simulator.bids import hold
+from flask_app.simulator.market import UCI_MARKET, Market
 
 MINIMUM_BIDS = 5
 """UCI 562 has no auction with fewer bids; neither do we."""

@@ -1,0 +1,1 @@
+"""How far a window is from the training data, the reference, and which distance is drift."""
