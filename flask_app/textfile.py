@@ -1,7 +1,10 @@
 """Metrics in Prometheus' text format, for node exporter's textfile collector."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.registry import Collector
 
 
 class Sample(NamedTuple):
@@ -12,20 +15,22 @@ class Sample(NamedTuple):
     labels: dict[str, str] = {}  # noqa: RUF012 - never changed
 
 
+class _Gauges(Collector):
+    """The families of samples that were measured before."""
+
+    def __init__(self, samples: Iterable[Sample], meanings: Mapping[str, str]) -> None:
+        self._families: dict[str, Metric] = {}
+        for name, value, labels in samples:
+            if value is not None:
+                family = self._families.setdefault(name, Metric(name, meanings[name], "gauge"))
+                family.add_sample(name, labels, value)
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._families.values()
+
+
 def render(samples: Iterable[Sample], meanings: Mapping[str, str]) -> bytes:
-    """Write gauges as text, each metric's samples together and below what it means."""
-    families: dict[str, list[str]] = {}
-    for name, value, labels in samples:
-        lines = families.setdefault(name, [])
-        if value is not None:
-            pairs = ",".join(f'{label}="{_escape(text)}"' for label, text in labels.items())
-            lines.append(f"{name}{{{pairs}}} {value!r}\n" if pairs else f"{name} {value!r}\n")
-    return "".join(
-        f"# HELP {name} {meanings[name]}\n# TYPE {name} gauge\n{''.join(lines)}"
-        for name, lines in families.items()
-        if lines
-    ).encode()
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    """Return gauges as text, each metric's samples together and below what it means."""
+    registry = CollectorRegistry()
+    registry.register(_Gauges(samples, meanings))
+    return generate_latest(registry)

@@ -36,9 +36,9 @@ def simulate(auctions: int = 1000, seed: int = 0, market: Market = UCI_MARKET) -
     """
     if auctions < 1 or seed < 0:
         raise SettingError(f"auctions={auctions}, seed={seed}: give at least 1 and at least 0")
-    houses, bids = _hold_until(auctions, market, np.random.default_rng(seed))
+    held, bids = _hold_until(auctions, market, np.random.default_rng(seed))
     # No bidder of UCI 562 meets a seller twice.
-    frame = records(houses.assign(seller_id=houses.index), bids)
+    frame = records(held.assign(seller_id=held.index), bids)
     # The records are in the order of first bids.
     frame["is_shill"] = bids.drop_duplicates(["auction_id", "bidder_id"])["shill"].to_numpy(np.int8)
     frame["auction_id"] = (frame["auction_id"] + 1).astype(str)
@@ -57,8 +57,8 @@ def _hold_until(
     """Hold auctions until so many have drawn bids; their numbers have gaps, as UCI's have."""
     accounts = max(round(market.accounts * auctions), 2)
     activity = rng.lognormal(0.0, market.activity_spread, accounts)
-    houses: list[pd.DataFrame] = []
-    books: list[pd.DataFrame] = []
+    auction_parts: list[pd.DataFrame] = []
+    bid_parts: list[pd.DataFrame] = []
     held, missing = 0, auctions
     while missing:
         if held > (auctions - missing + 1) / _FEWEST_LIVELY:
@@ -66,11 +66,11 @@ def _hold_until(
                 f"{missing} of {auctions} auctions drew fewer than {MINIMUM_BIDS} bids, though "
                 f"{held} were held: raise visitors or lower highest_start"
             )
-        house, book = hold(market, missing + missing // 4, activity, rng)
-        lively = np.flatnonzero(np.bincount(book["auction_id"]) >= MINIMUM_BIDS)[:missing]
-        book = book[book["auction_id"].isin(lively)]
-        houses.append(house.loc[lively].set_index(lively + held))
-        books.append(book.assign(auction_id=book["auction_id"] + held))
-        held += len(house)
+        tried, bids = hold(market, missing + missing // 4, activity, rng)
+        lively = np.flatnonzero(np.bincount(bids["auction_id"]) >= MINIMUM_BIDS)[:missing]
+        bids = bids[bids["auction_id"].isin(lively)]
+        auction_parts.append(tried.loc[lively].set_index(lively + held))
+        bid_parts.append(bids.assign(auction_id=bids["auction_id"] + held))
+        held += len(tried)
         missing -= len(lively)
-    return pd.concat(houses), pd.concat(books, ignore_index=True)
+    return pd.concat(auction_parts), pd.concat(bid_parts, ignore_index=True)

@@ -4,15 +4,25 @@ Every map is strictly increasing, so none changes a ranking, and flat enough tha
 (3e-7 in boosting) stays below the golden rows' tolerance.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
-from numpy.typing import NDArray
+import onnx
+from numpy.typing import ArrayLike, NDArray
+from onnx.helper import make_node
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 Probabilities = NDArray[np.float64]
+
+
+class Nodes(NamedTuple):
+    """ONNX nodes that take `p` to `q`, both float32 (n, 1), and the float32 constants they use."""
+
+    nodes: tuple[onnx.NodeProto, ...]
+    constants: Mapping[str, ArrayLike]
 
 
 class Calibration(Protocol):
@@ -27,8 +37,8 @@ class Calibration(Protocol):
     def __call__(self, probabilities: Probabilities) -> Probabilities:
         """Return calibrated probabilities, (n,)."""
 
-    def onnx(self) -> str:
-        """The body of an ONNX graph from `p` to `q`, both float32 (n, 1); empty for none."""
+    def to_onnx(self) -> Nodes:
+        """Return the same map as ONNX nodes."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +56,9 @@ class NoCalibration:
         """Return `probabilities`."""
         return probabilities
 
-    def onnx(self) -> str:
-        """No nodes."""
-        return ""
+    def to_onnx(self) -> Nodes:
+        """Return `p` as `q`."""
+        return Nodes((make_node("Identity", ["p"], ["q"]),), {})
 
 
 @dataclass(frozen=True)
@@ -80,22 +90,27 @@ class SigmoidCalibration:
         """Return the fitted logistic function of the log-odds."""
         return 1 / (1 + np.exp(-(self.slope * self._log_odds(probabilities) + self.intercept)))
 
-    def onnx(self) -> str:
-        """The same arithmetic."""
-        return f"""
-            <float one = {{1}}, float margin = {{{self.margin}}},
-             float span = {{{1 - 2 * self.margin}}},
-             float slope = {{{self.slope}}}, float intercept = {{{self.intercept}}}> {{
-                spanned = Mul (p, span)
-                inside = Add (spanned, margin)
-                outside = Sub (one, inside)
-                log_inside = Log (inside)
-                log_outside = Log (outside)
-                log_odds = Sub (log_inside, log_outside)
-                sloped = Mul (log_odds, slope)
-                shifted = Add (sloped, intercept)
-                q = Sigmoid (shifted)
-            }}"""
+    def to_onnx(self) -> Nodes:
+        """Return the arithmetic of `__call__`."""
+        nodes = (
+            make_node("Mul", ["p", "span"], ["spanned"]),
+            make_node("Add", ["spanned", "margin"], ["inside"]),
+            make_node("Sub", ["one", "inside"], ["outside"]),
+            make_node("Log", ["inside"], ["log_inside"]),
+            make_node("Log", ["outside"], ["log_outside"]),
+            make_node("Sub", ["log_inside", "log_outside"], ["log_odds"]),
+            make_node("Mul", ["log_odds", "slope"], ["sloped"]),
+            make_node("Add", ["sloped", "intercept"], ["shifted"]),
+            make_node("Sigmoid", ["shifted"], ["q"]),
+        )
+        constants = {
+            "one": 1.0,
+            "margin": self.margin,
+            "span": 1 - 2 * self.margin,
+            "slope": self.slope,
+            "intercept": self.intercept,
+        }
+        return Nodes(nodes, constants)
 
 
 @dataclass(frozen=True)
@@ -129,20 +144,24 @@ class IsotonicCalibration:
         """Return the interpolated values."""
         return np.interp(probabilities, np.linspace(0, 1, self.steps + 1), self.values)
 
-    def onnx(self) -> str:
-        """Interpolation as a sum over the steps: how far into each, times its rise."""
-        starts = ", ".join(str(start) for start in range(self.steps))
-        rises = ", ".join(str(rise) for rise in np.diff(self.values).tolist())
-        return f"""
-            <float zero = {{0}}, float one = {{1}}, float steps = {{{self.steps}}},
-             float[{self.steps}] starts = {{{starts}}}, float[{self.steps},1] rises = {{{rises}}},
-             float lowest = {{{self.values[0]}}}> {{
-                scaled = Mul (p, steps)
-                passed = Sub (scaled, starts)
-                into = Clip (passed, zero, one)
-                risen = MatMul (into, rises)
-                q = Add (risen, lowest)
-            }}"""
+    def to_onnx(self) -> Nodes:
+        """Return the interpolation as a sum over the steps: how far into each, times its rise."""
+        nodes = (
+            make_node("Mul", ["p", "steps"], ["scaled"]),
+            make_node("Sub", ["scaled", "starts"], ["passed"]),
+            make_node("Clip", ["passed", "zero", "one"], ["into"]),
+            make_node("MatMul", ["into", "rises"], ["risen"]),
+            make_node("Add", ["risen", "lowest"], ["q"]),
+        )
+        constants: dict[str, ArrayLike] = {
+            "zero": 0.0,
+            "one": 1.0,
+            "steps": self.steps,
+            "starts": np.arange(self.steps),
+            "rises": np.diff(self.values)[:, np.newaxis],
+            "lowest": self.values[0],
+        }
+        return Nodes(nodes, constants)
 
 
 CALIBRATIONS: tuple[type[Calibration], ...] = (
