@@ -63,8 +63,8 @@ engine: $(DESK) ## Find a Docker engine; as root on Debian, install and start on
 	ansible-playbook molecule/shared/engine.yml
 
 .PHONY: test
-test: engine ## Run every test: lint, unit, integration, roles on real hosts
-	python tests/run.py
+test: engine ## Run every test: lint, unit, integration, roles on real hosts (STAGES='unit guide': these stages)
+	python tests/run.py $(STAGES)
 
 .PHONY: unit
 unit: $(DESK) ## Run the unit tests

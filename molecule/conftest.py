@@ -23,8 +23,15 @@ Run = Callable[..., CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
-def ansible(host: Host) -> Run:
-    """Run one of Ansible's commands on the host under test, and on the controller what is its."""
+def ansible(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Run one of Ansible's commands on the host under test and on the controller.
+
+    Facts are gathered by the first run and kept for the others: no test changes them.
+    """
+    facts = {
+        "ANSIBLE_CACHE_PLUGIN": "ansible.builtin.jsonfile",
+        "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(tmp_path_factory.mktemp("facts")),
+    }
 
     def run(*command: str) -> CompletedProcess[str]:
         return subprocess.run(
@@ -37,7 +44,9 @@ def ansible(host: Host) -> Run:
             text=True,
             check=False,
             # Plain text, though Molecule asks for colours.
-            env=os.environ | {"ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_FORCE_COLOR": "false"},
+            env=os.environ
+            | facts
+            | {"ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_FORCE_COLOR": "false"},
         )
 
     return run

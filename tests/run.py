@@ -1,10 +1,11 @@
 """Run every test stage and close with one summary: `python tests/run.py [STAGE ...]`.
 
-Some run side by side, since hosts are often waited for. A stage's output goes to
-.cache/test/STAGE.log and is shown when it fails. Whatever was not exercised is listed by name at
-the very end.
+Sequences of stages run side by side, since tests often wait for hosts. A stage's output goes to
+.cache/test/STAGE.log and is shown when it fails. The summary lists the seconds of each stage and of
+each Molecule phase; whatever was not exercised is listed by name at the very end.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -24,6 +25,12 @@ OTHER_PYTHON = "3.13"
 AT_ONCE = 3
 """How many sequences of stages run side by side: four took two cores just as long."""
 
+LONGEST = (
+    *("default", "integration", "model_server", "prometheus", "guide", "grafana"),
+    *("evidently_cron", "terraform"),
+)
+"""Whose sequences start first, so that none of them is left over at the end."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -32,6 +39,11 @@ class Stage:
     name: str
     command: Sequence[str]
     prepare: Callable[[], str | None] = lambda: None
+
+    @property
+    def title(self) -> str:
+        """The name without what only says how the stage is run."""
+        return self.name.removeprefix("molecule-")
 
     @property
     def log(self) -> Path:
@@ -52,6 +64,7 @@ class Outcome:
     failed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     cases: int = 0
+    phases: str = ""
 
 
 def pytest_stage(name: str, *paths: str, python: str = sys.executable) -> Stage:
@@ -128,7 +141,7 @@ def stages() -> list[list[Stage]]:
     scenarios = {path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")}
     other_python = other_environment() / "bin" / "python"
     unit = ("tests/unit", "tests/docs")
-    return [
+    sequences = [
         [
             Stage("lint", ["make", "lint"]),
             pytest_stage("unit", *unit),
@@ -138,20 +151,31 @@ def stages() -> list[list[Stage]]:
                 prepare_other_environment,
             ),
             replace(pytest_stage("prometheus", "tests/prometheus"), prepare=prepare_prometheus),
-            pytest_stage("integration", "tests/integration"),
             pytest_stage("terraform", "tests/terraform"),
         ],
+        [pytest_stage("integration", "tests/integration")],
         [Stage("bundle", ["make", "bundle"]), molecule_stage("default")],
         [pytest_stage("guide", "tests/guide")],
-        # Backwards, the long ones happen to come first.
-        *([molecule_stage(name)] for name in sorted(scenarios - {"default"}, reverse=True)),
+        *([molecule_stage(name)] for name in sorted(scenarios - {"default"})),
     ]
+    order = {name: place for place, name in enumerate(LONGEST)}
+    return sorted(sequences, key=lambda sequence: order.get(sequence[-1].title, len(order)))
 
 
 def reasons(case: ET.Element, *tags: str) -> list[str]:
     """Why a case was skipped or failed, with its name."""
     name = f"{case.get('classname')}::{case.get('name')}"
     return [f"{name}: {why.get('message')}" for tag in tags for why in case.iter(tag)]
+
+
+def phases(stage: Stage) -> str:
+    """The seconds of each phase of a Molecule stage, in one line; nothing for other stages."""
+    report = ROOT / ".cache" / "molecule" / f"{stage.title}.json"
+    if stage.name == stage.title or not report.exists():
+        return ""
+    return ", ".join(
+        f"{phase} {n:.0f}" for phase, n in json.loads(report.read_text())["seconds"].items()
+    )
 
 
 def run(stage: Stage) -> Outcome:
@@ -174,6 +198,7 @@ def run(stage: Stage) -> Outcome:
             outcome.cases += 1
             outcome.skipped += reasons(case, "skipped")
             outcome.failed += reasons(case, "failure", "error")
+    outcome.phases = phases(stage)
     verdict = "passed" if outcome.status == 0 else f"FAILED with status {outcome.status}"
     print(f"{stage.name}: {verdict} after {outcome.seconds:.0f} s", flush=True)
     return outcome
@@ -192,19 +217,23 @@ def main(names: Sequence[str]) -> int:
     chosen = [
         [stage for stage in sequence if not names or stage.name in names] for sequence in plan
     ]
+    begin = time.monotonic()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         outcomes = list(
             chain.from_iterable(pool.map(lambda sequence: [*map(run, sequence)], chosen))
         )
+    minutes = (time.monotonic() - begin) / 60
     failed = [outcome for outcome in outcomes if outcome.status]
     for outcome in failed:
         print(f"\n===== {outcome.stage.name}: {outcome.stage.log}")
         print("\n".join(outcome.stage.log.read_text(errors="replace").splitlines()[-150:]))
     print("\n===== Summary")
-    for outcome in outcomes:
+    for outcome in sorted(outcomes, key=lambda outcome: -outcome.seconds):
         cases = f", {outcome.cases} cases" if outcome.cases else ""
         state = "FAILED" if outcome.status else "passed"
         print(f"{outcome.stage.name:<24} {state}, {outcome.seconds:.0f} s{cases}")
+        if outcome.phases:
+            print(f"{'':<24} {outcome.phases}")
     skipped = [line for outcome in outcomes for line in outcome.skipped]
     if skipped:
         print("\n===== NOT EXERCISED HERE", *skipped, sep="\n  ")
@@ -213,7 +242,8 @@ def main(names: Sequence[str]) -> int:
         named = [line for outcome in failed for line in outcome.failed or [outcome.stage.name]]
         print("\n===== FAILED", *(line.splitlines()[0] for line in named), sep="\n  ")
     ran = len(outcomes) - sum(not outcome.seconds for outcome in outcomes)
-    print(f"\n{ran - len(failed)} passed, {len(failed)} failed, {len(skipped)} skipped")
+    total = f"{ran - len(failed)} passed, {len(failed)} failed, {len(skipped)} skipped"
+    print(f"\n{total}, {minutes:.1f} min")
     return bool(failed)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests import run
 from tests.terraform.pages import blocks
 from tests.terraform.tools import TERRAFORM
 
@@ -78,6 +79,12 @@ def test_each_make_target_exists() -> None:
     assert targets == {".venv/.locked"}
     assert "VENV := .venv\n" in makefile
     assert "DESK := $(VENV)/.locked\n" in makefile
+
+
+def test_each_sequence_of_test_stages_is_a_job() -> None:
+    matrix = jobs(ROOT / ".github/workflows/ci.yml")["test"]["strategy"]["matrix"]
+    sequences = [" ".join(stage.name for stage in sequence) for sequence in run.stages()]
+    assert matrix["stages"] == sequences
 
 
 def test_each_dockerfile_and_image_is_the_roles() -> None:

@@ -52,15 +52,15 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     hosts = {"lab": {"hosts": {HOST: {"lab_debian": "trixie"}}}}
     (inventory / "hosts.json").write_text(json.dumps(hosts))
 
-    def play(*playbooks: str) -> None:
+    def play(playbook: str) -> None:
         run(
             *(BIN / "ansible-playbook", "--inventory", inventory / "hosts.json"),
-            *(ROOT / "molecule/shared" / playbook for playbook in playbooks),
+            ROOT / "molecule/shared" / playbook,
             ANSIBLE_CONFIG=str(ROOT / "ansible/ansible.cfg"),
         )
 
     play("destroy.yml")
-    play("create.yml", "prepare.yml")
+    play("create.yml")
     yield run("docker", "inspect", "--format={{.NetworkSettings.IPAddress}}", HOST).strip()
     play("destroy.yml")
 
