@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,14 +13,6 @@ from demo.play import Step, play
 from grafana_provisioning.check import empty
 from grafana_provisioning.queries import Prometheus
 
-TARGETS = """
-import collections, json, urllib.request
-targets = json.load(urllib.request.urlopen("http://127.0.0.1:9090/api/v1/targets", timeout=10))
-health = collections.defaultdict(list)
-for target in targets["data"]["activeTargets"]:
-    health[target["labels"]["job"]].append(target["health"])
-print(json.dumps(health))
-"""
 INBOX = "/var/lib/lab-inbox/notifications.jsonl"
 
 
@@ -86,8 +78,7 @@ def test_every_panel_of_every_dashboard_finds_what_it_must() -> None:
 
 
 @pytest.mark.usefixtures("day")
-def test_every_target_is_up(host: Host) -> None:
-    answer = host.check_output("python3 -c %s", TARGETS)
-    assert json.loads(answer) == {
-        job: ["up"] for job in ("alertmanager", "docker", "model_server", "node", "prometheus")
-    }
+def test_every_target_is_up(
+    health: Callable[[], dict[str, list[str]]], up: dict[str, list[str]]
+) -> None:
+    assert health() == up

@@ -4,8 +4,7 @@ import json
 import os
 import re
 import subprocess
-import urllib.error
-import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -13,22 +12,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-URL = "http://127.0.0.1:8000"
-
-
-def ask(path: str, body: object = None) -> tuple[int, str, Any]:
-    """Status, content type and JSON of the answer."""
-    request = urllib.request.Request(  # noqa: S310
-        URL + path,
-        None if body is None else json.dumps(body).encode(),
-        {"Content-Type": "application/json"},
-    )
-    try:
-        response = urllib.request.urlopen(request, timeout=10)  # noqa: S310
-    except urllib.error.HTTPError as error:
-        response = error
-    with response:
-        return response.status, response.headers["Content-Type"], json.load(response)
+Ask = Callable[..., tuple[int, str, Any]]
 
 
 def playbook(*arguments: str) -> CompletedProcess[str]:
@@ -53,7 +37,9 @@ def manifest() -> dict[str, Any]:
     return read
 
 
-def test_the_controller_s_model_is_served_to_the_last_golden_row(manifest: dict[str, Any]) -> None:
+def test_the_controller_s_model_is_served_to_the_last_golden_row(
+    ask: Ask, manifest: dict[str, Any]
+) -> None:
     records = [{"auction_id": "g", **row["features"]} for row in manifest["golden_rows"]]
     status, _, answer = ask("/predict_batch", records)
     assert status == 200
@@ -63,7 +49,7 @@ def test_the_controller_s_model_is_served_to_the_last_golden_row(manifest: dict[
     )
 
 
-def test_a_bad_record_is_refused_with_reasons() -> None:
+def test_a_bad_record_is_refused_with_reasons(ask: Ask) -> None:
     status, content_type, problem = ask("/predict", {"auction_id": "g", "bidding_ratio": 1.7})
     assert 400 <= status < 500
     assert content_type == "application/problem+json"
@@ -77,7 +63,7 @@ def test_the_documented_command_changes_nothing_more() -> None:
     assert re.search(r"^shill-lab .* changed=0 ", done.stdout, re.MULTILINE), done.stdout
 
 
-def test_what_cannot_be_rolled_back_is_refused() -> None:
+def test_what_cannot_be_rolled_back_is_refused(ask: Ask) -> None:
     done = playbook("rollback.yml")
     assert done.returncode != 0
     assert "no previous version" in " ".join(done.stdout.split())
