@@ -73,10 +73,12 @@ class Site:
         return process.returncode, out, err
 
     def metrics(self, name: str = RESULTS) -> dict[str, float]:
-        """The samples without labels, by name, and those with one, by its value."""
+        """The samples by name and the values of their labels, in the order of the labels' names."""
         text = (self.textfile_dir / name).read_text()
         return {
-            " ".join([sample.name, *sample.labels.values()]): sample.value
+            " ".join(
+                [sample.name, *(value for _, value in sorted(sample.labels.items()))]
+            ): sample.value
             for family in text_string_to_metric_families(text)
             for sample in family.samples
         }
@@ -162,7 +164,7 @@ def test_from_request_to_metric(tmp_path: Path, simulated: Path) -> None:
         assert metrics["shill_label_coverage_ratio"] == 1
         baseline = Bundle.open(simulated).manifest.metrics.f1
         for source in ("estimated", "labelled"):
-            f1 = metrics[f"shill_model_performance_score {source} f1"]
+            f1 = metrics[f"shill_model_performance_score f1 {source}"]
             assert f1 == pytest.approx(baseline, abs=0.05)
 
         send(server, 400, seed=2, market=Market(shills=2.5))
