@@ -23,7 +23,8 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
-up: bundle ## Boot the lab host, provision it with ansible/site.yml, smoke-test it, print the URLs
+up: $(DESK) ## Boot the lab host, provision it with ansible/site.yml, smoke-test it, print the URLs
+	$(MAKE) --jobs=2 --output-sync bundle host
 	molecule converge --scenario-name default
 	python -m flask_app smoke http://127.0.0.1:8000
 	@printf '%s\n' '' \
@@ -37,6 +38,11 @@ up: bundle ## Boot the lab host, provision it with ansible/site.yml, smoke-test 
 		'Grafana     http://127.0.0.1:3000, where its image can be had' \
 		'Provision   . .venv/bin/activate && cd ansible && ansible-playbook site.yml' \
 		'Remove      make down'
+
+# Without Molecule, which would skip the hosts that it has made before.
+.PHONY: host
+host: $(DESK) ## Boot the lab host, bare
+	ansible-playbook --inventory inventory/lab molecule/shared/create.yml molecule/default/base_image.yml
 
 .PHONY: bundle
 bundle: $(DESK) ## Train (or find) the model bundle that hosts are given

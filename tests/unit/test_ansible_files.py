@@ -99,6 +99,22 @@ def test_what_the_list_does_not_name_is_purged(
     assert [path.name for path in (tmp_path / "etc").iterdir()] == ["conf"]
 
 
+def test_nothing_is_written_when_a_program_refuses_one_of_the_files(tmp_path: Path) -> None:
+    good = {"path": f"{tmp_path}/good", "content": "x = 1\n", "mode": "0644"}
+    bad = {"path": f"{tmp_path}/bad", "content": "x = 2\n", "mode": "0644"}
+    check = {"validate": "grep --with-filename 1 %s"}
+
+    refused = run([good | check, bad | {"validate": "ls /nowhere-%s"}])
+    assert refused["failed"]
+    assert refused["msg"] == f"{tmp_path}/bad: failed to validate"
+    assert "nowhere" in refused["stderr"]
+    assert list(tmp_path.iterdir()) == []
+
+    assert run([good | check])["changed"]
+    # A content that is in its place is not checked again.
+    assert not run([good | {"validate": "ls /nowhere-%s"}])["changed"]
+
+
 def test_a_directory_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
     answer = run([{"path": str(tmp_path), "content": "", "mode": "0644"}])
     assert answer["failed"]
