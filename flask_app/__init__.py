@@ -2,14 +2,16 @@
 
 Imports go down this list, never up; import-linter keeps it (pyproject.toml):
 
-    commands                        the command line
-    serving, drift, archive, training   what runs: the API, the jobs, training
-    log                             the prediction log
-    model                           bundle, stores, predictor
-    reference                       distances from the training data, and their thresholds
-    simulator                       auctions, where there are no data
-    data                            datasets, features from bids
-    settings, record, files, ...    what all of them share
+    commands                            the command line
+    serving, drift, archive, training   the API, the jobs and training, independent of each other
+    prediction_log                      segments of predictions and labels
+    model                               bundle, stores, predictor
+    reference                           distances from the training data, and their thresholds
+    simulator                           auctions, where there are no data
+    data                                datasets, features from bids
+    s3, files, textfile                 input and output
+    settings, record                    what all of them share
+    errors
 """
 
 import os

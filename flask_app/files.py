@@ -55,6 +55,15 @@ def sweep(directory: Path) -> None:
         _delete(draft)
 
 
+def sync_directory(directory: Path) -> None:
+    """Force the names of files in `directory` to disk; raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def _draft_of(path: Path) -> Iterator[Path]:
     """Give a name to write to, which becomes `path` if all goes well."""

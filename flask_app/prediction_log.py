@@ -26,6 +26,7 @@ from typing import Annotated, Generic, Literal, Self, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from flask_app.files import sync_directory
 from flask_app.record import Record, UnitInterval
 from flask_app.settings import Settings
 
@@ -103,7 +104,7 @@ class _Segment:
         day = directory / f"dt={datetime.fromtimestamp(now, UTC).date().isoformat()}"
         if not day.is_dir():
             day.mkdir(parents=True, exist_ok=True)
-            _fsync_directory(directory)
+            sync_directory(directory)
         name = prediction_ids(1)[0] + SUFFIX
         hidden = day / f".{name}"
         self.path = day / name
@@ -115,7 +116,7 @@ class _Segment:
         try:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             hidden.rename(self.path)
-            _fsync_directory(day)
+            sync_directory(day)
         except OSError:
             os.close(self.fd)
             raise
@@ -347,15 +348,6 @@ class SegmentWriter:
                 total -= stat.st_size
                 with contextlib.suppress(OSError):  # the day has younger segments
                     path.parent.rmdir()
-
-
-def _fsync_directory(directory: Path) -> None:
-    """Make the names of new files in `directory` durable."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def is_open(segment: Path) -> bool:

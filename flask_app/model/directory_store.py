@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flask_app.errors import BundleError, StoreError, VersionExists
+from flask_app.files import sync_directory
 from flask_app.model.bundle import MANIFEST, VERSION_PATTERN, Bundle, Manifest
 from flask_app.model.store import (
     POINTER,
@@ -62,9 +63,9 @@ class DirectoryStore:
             for name, content in contents.items():
                 _write(staged / name, content, mode=0o444)
             staged.chmod(0o755)
-            _sync_directory(staged)
+            sync_directory(staged)
             staged.rename(self.path / version)
-        _sync_directory(self.path)
+        sync_directory(self.path)
 
     def versions(self) -> tuple[str, ...]:
         """See `ModelStore.versions`."""
@@ -115,7 +116,7 @@ class DirectoryStore:
         draft.unlink(missing_ok=True)
         _write(draft, encode_pointer(pointer), mode=0o644)
         draft.replace(self.path / POINTER)
-        _sync_directory(self.path)
+        sync_directory(self.path)
 
     def _manifest_sha256(self, version: str) -> str:
         return hashlib.sha256((self.fetch(version) / MANIFEST).read_bytes()).hexdigest()
@@ -151,11 +152,3 @@ def _write(path: Path, content: bytes, *, mode: int) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,12 +7,7 @@ from typing import Protocol
 import msgspec
 
 from flask_app.errors import StoreError, VersionNotFound
-from flask_app.model.bundle import (
-    Manifest,
-    Sha256,
-    Timestamp,
-    Version,
-)
+from flask_app.model.bundle import Manifest, Sha256, Timestamp, Version
 
 POINTER = "production.json"
 
