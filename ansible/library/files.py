@@ -91,7 +91,11 @@ def validate(module: AnsibleModule, entry: dict[str, Any]) -> None:
         status, out, err = module.run_command(entry["validate"] % draft.name)
     if status:
         module.fail_json(
-            msg=f"{entry['path']}: failed to validate", rc=status, stdout=out, stderr=err
+            msg=f"{entry['path']}: `{entry['validate']}` refuses the new content, so no file of "
+            "the list was written: correct what it says",
+            rc=status,
+            stdout=out,
+            stderr=err,
         )
 
 

@@ -106,7 +106,10 @@ def test_nothing_is_written_when_a_program_refuses_one_of_the_files(tmp_path: Pa
 
     refused = run([good | check, bad | {"validate": "ls /nowhere-%s"}])
     assert refused["failed"]
-    assert refused["msg"] == f"{tmp_path}/bad: failed to validate"
+    assert refused["msg"] == (
+        f"{tmp_path}/bad: `ls /nowhere-%s` refuses the new content, so no file of the list was "
+        "written: correct what it says"
+    )
     assert "nowhere" in refused["stderr"]
     assert list(tmp_path.iterdir()) == []
 
