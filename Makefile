@@ -50,7 +50,12 @@ bundle: $(DESK) ## Train (or find) the model bundle that hosts are given
 
 .PHONY: serve
 serve: bundle ## Run the API alone, without Docker, on http://127.0.0.1:8000
-	exec gunicorn --config python:flask_app.serving.gunicorn_conf
+	exec python -m flask_app serve
+
+.PHONY: wheel
+wheel: $(DESK) ## Build the wheel and the source archive into dist/
+	rm -rf dist
+	uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist
 
 .PHONY: demo
 demo: $(DESK) ## Play a day on the lab of `make up`: drift, late labels, an alert that fires and clears
@@ -93,9 +98,9 @@ bench: $(DESK) ## Measure the API beside its peers, drift monitoring and its job
 
 .PHONY: lock
 lock: $(DESK) ## Resolve the dependencies anew into the lock files
-	$(LOCK) requirements/desk.in --output-file requirements.txt
-	$(LOCK) --constraint requirements.txt requirements/serve.in --output-file requirements/serve.txt
-	$(LOCK) --constraint requirements.txt requirements/drift.in --output-file requirements/drift.txt
+	$(LOCK) --all-extras pyproject.toml requirements/desk.in --output-file requirements.txt
+	$(LOCK) --constraint requirements.txt --extra serve pyproject.toml --output-file requirements/serve.txt
+	$(LOCK) --constraint requirements.txt --extra drift pyproject.toml --output-file requirements/drift.txt
 	$(LOCK) requirements/checkov.in --output-file requirements/checkov.txt
 	$(LOCK) --constraint requirements.txt bench/serving/requirements.in --output-file bench/serving/requirements.txt
 

@@ -44,9 +44,9 @@ def _line(step: Step) -> str:
         step.habit,
         len(step.flagged),
         f"{sum(step.flagged) / len(step.flagged):.1%}",
-        figure(drift and drift.score),
+        figure(drift.score if drift else None),
         len(drift.drifted) if drift else "-",
-        figure(estimated and estimated.f1),
+        figure(estimated.f1 if estimated else None),
         figure(labelled.f1),
         ", ".join(step.alerts) or "none",
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -28,7 +27,7 @@ class Hours:
     habit: str
     auctions: pd.DataFrame
 
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[dict[str, object]]:
         """Return what the auction house asks the server about."""
         columns = ["auction_id", "bidder_id", *FEATURES]
         return self.auctions[columns].to_dict("records")  # type: ignore[return-value]

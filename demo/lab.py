@@ -2,16 +2,20 @@
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import httpx
 import msgspec
-import requests
 
+from flask_app.client import Client
 from flask_app.drift.job import DriftExit
 from flask_app.drift.summary import Summary
+from flask_app.errors import ApiError, ServerUnreachable
+from flask_app.serving.messages import Prediction
 
 SECONDS = 10.0
 REPORTS = "/var/lib/shill/reports"
@@ -33,15 +37,16 @@ class Lab:
     prometheus: str = "http://127.0.0.1:9090"
     alertmanager: str = "http://127.0.0.1:9093"
 
-    def predict(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def predict(self, records: list[dict[str, object]]) -> list[Prediction]:
         """Have `records` scored, the first ones one by one; returns the predictions."""
-        singles = [self._call("POST", f"{self.api}/predict", json=r) for r in records[:SINGLES]]
-        batch = self._call("POST", f"{self.api}/predict_batch", json=records[SINGLES:])
-        return [*singles, *batch["predictions"]]
+        with self._client() as client:
+            singles = [client.predict(record) for record in records[:SINGLES]]
+            return [*singles, *client.predict_batch(records[SINGLES:])]
 
-    def label(self, labels: list[dict[str, Any]]) -> None:
-        """Send what became known about earlier predictions."""
-        self._call("POST", f"{self.api}/feedback", json={"labels": labels})
+    def label(self, labels: dict[str, bool]) -> None:
+        """Send what became known about earlier predictions, by their ids."""
+        with self._client() as client:
+            client.feedback(labels)
 
     def run_drift_job(self) -> Summary:
         """Run the job as cron does, and return its summary once its alerts have been judged."""
@@ -59,20 +64,30 @@ class Lab:
         self._wait("Prometheus to evaluate its rules", lambda: self._evaluated() > scraped)
         return msgspec.json.decode(newest, type=Summary)
 
+    @contextmanager
+    def without_cron(self) -> Iterator[None]:
+        """Stop cron: a run by cron would count as one of the day's, or block one of them."""
+        wait = "while docker inspect --type=container shill-drift; do sleep 0.5; done"
+        self._on_host("sh", "-c", f"systemctl stop cron; {wait}")
+        try:
+            yield
+        finally:
+            self._on_host("systemctl", "start", "cron")
+
     def alerts(self) -> tuple[str, ...]:
         """Names of the alerts that Alertmanager holds as firing, Watchdog left out."""
-        firing = self._call("GET", f"{self.alertmanager}/api/v2/alerts", params={"active": "true"})
+        firing = _get(f"{self.alertmanager}/api/v2/alerts", active="true")
         names = {alert["labels"]["alertname"] for alert in firing}
         return tuple(sorted(names - {"Watchdog"}))
 
     def _scraped(self) -> float:
-        query = {"query": "max(shill_drift_last_run_timestamp_seconds)"}
-        answer = self._call("GET", f"{self.prometheus}/api/v1/query", params=query)
+        query = "max(shill_drift_last_run_timestamp_seconds)"
+        answer = _get(f"{self.prometheus}/api/v1/query", query=query)
         return max((float(sample["value"][1]) for sample in answer["data"]["result"]), default=0.0)
 
     def _evaluated(self) -> float:
         """When the group of rules that was evaluated longest ago was, Unix time."""
-        answer = self._call("GET", f"{self.prometheus}/api/v1/rules")
+        answer = _get(f"{self.prometheus}/api/v1/rules")
         return min(
             datetime.fromisoformat(group["lastEvaluation"]).timestamp()
             for group in answer["data"]["groups"]
@@ -86,13 +101,15 @@ class Lab:
             check=False,
         )
 
-    def _call(self, method: str, url: str, **arguments: Any) -> Any:
+    @contextmanager
+    def _client(self) -> Iterator[Client]:
         try:
-            response = requests.request(method, url, timeout=SECONDS, **arguments)
-            response.raise_for_status()
-        except requests.RequestException as error:
-            raise LabError(f"{url}: {error}: is the lab up? `make up`") from error
-        return response.json()
+            with Client(self.api) as client:
+                yield client
+        except ApiError as error:
+            raise LabError(f"{self.api} refuses the day's requests: {error}") from error
+        except ServerUnreachable as error:
+            raise LabError(f"{error} Start the lab by `make up`.") from error
 
     @staticmethod
     def _wait(what: str, condition: Callable[[], bool]) -> None:
@@ -101,3 +118,13 @@ class Lab:
             if time.monotonic() > end:
                 raise LabError(f"waited {PATIENCE_SECONDS:g} s for {what}")
             time.sleep(0.5)
+
+
+def _get(url: str, **parameters: str) -> Any:
+    """Return what Prometheus or Alertmanager answers; raises `LabError`."""
+    try:
+        answer = httpx.get(url, params=parameters, timeout=SECONDS, trust_env=False)
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        raise LabError(f"{url}: {error}: is the lab up? `make up`") from error
+    return answer.json()

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from demo.day import STEP_HOURS, hours
 from demo.lab import Lab
@@ -25,21 +24,22 @@ class Step:
 
 def play(lab: Lab, seed: int = 1) -> Iterator[Step]:
     """Play the day; labels arrive `STEPS_UNTIL_LABELLED` steps after the predictions."""
-    unlabelled: deque[list[dict[str, Any]]] = deque()
+    with lab.without_cron():
+        yield from _steps(lab, seed)
+
+
+def _steps(lab: Lab, seed: int) -> Iterator[Step]:
+    unlabelled: deque[dict[str, bool]] = deque()
     for now in hours(seed):
         predictions = lab.predict(now.records())
-        unlabelled.append(
-            [
-                {"prediction_id": prediction["prediction_id"], "is_shill": is_shill}
-                for prediction, is_shill in zip(predictions, now.labels(), strict=True)
-            ]
-        )
+        identifiers = (prediction.prediction_id for prediction in predictions)
+        unlabelled.append(dict(zip(identifiers, now.labels(), strict=True)))
         if len(unlabelled) > STEPS_UNTIL_LABELLED:
             lab.label(unlabelled.popleft())
         yield Step(
             until=now.begin + STEP_HOURS,
             habit=now.habit,
-            flagged=[prediction["is_shill_bid"] for prediction in predictions],
+            flagged=[prediction.is_shill_bid for prediction in predictions],
             summary=lab.run_drift_job(),
             alerts=lab.alerts(),
         )

@@ -3,8 +3,9 @@
 Imports go down this list, never up; import-linter keeps it (pyproject.toml):
 
     commands                            the command line
+    client                              asks the API
     serving, drift, archive, training   the API, the jobs and training, independent of each other
-    prediction_log                      segments of predictions and labels
+    log                                 segments of predictions and labels: writer, reader
     model                               bundle, stores, predictor
     reference                           distances from the training data, and their thresholds
     simulator                           auctions, where there are no data

@@ -13,7 +13,9 @@
     ├── TrainingError        training cannot give a model worth publishing
     ├── JobError             a job cannot read what it works on or write what it found
     │   └── AlreadyRunning   another run of the job is at work
-    └── ArchiveError         the archive does not hold what was shipped, or cannot be asked
+    ├── ArchiveError         the archive does not hold what was shipped, or cannot be asked
+    ├── ApiError             the API answers a client with a problem
+    └── ServerUnreachable    it gives a client no answer, or none of this API
 
 A message names what is wrong, the value seen and the remedy; the command line prints it without a
 traceback and exits with status 1.
@@ -74,3 +76,23 @@ class AlreadyRunning(JobError):  # noqa: N818
 
 class ArchiveError(ShillError):
     """The archive does not hold what was shipped, or cannot be asked."""
+
+
+class ApiError(ShillError):
+    """The API answers a client with a problem.
+
+    Attributes:
+        status: The HTTP status.
+        name: Of the problem, as in docs/api.md.
+        pointers: JSON pointers to what is wrong with the body.
+    """
+
+    def __init__(self, message: str, status: int, name: str, pointers: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.status = status
+        self.name = name
+        self.pointers = pointers
+
+
+class ServerUnreachable(ShillError):  # noqa: N818
+    """The API gives a client no answer, or none of this API."""

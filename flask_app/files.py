@@ -49,9 +49,9 @@ def locked(directory: Path) -> Iterator[None]:
         yield
 
 
-def sweep(directory: Path) -> None:
-    """Delete what killed runs have left unfinished; only for the holder of the lock."""
-    for draft in directory.glob(f"{_DRAFT}*"):
+def sweep(directory: Path, name: str = "*") -> None:
+    """Delete what killed runs have left unfinished of `name`; only for who alone writes it."""
+    for draft in directory.glob(f"{_DRAFT}{name}-*"):
         _delete(draft)
 
 

@@ -6,6 +6,7 @@
 import difflib
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -14,6 +15,9 @@ from typing import Any, Self
 from flask_app.errors import SettingError
 
 PREFIX = "SHILL_"
+_SERVICE_LINK = re.compile(
+    r"SHILL_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)"
+)
 
 
 def _setting(
@@ -32,15 +36,31 @@ class Settings:
     """Settings of one process; each field is the environment variable SHILL_<FIELD>.
 
     A default's type is the setting's type. Raises `SettingError` for a value of another type,
-    below the stated minimum or not among the choices, and for a variable that is misspelt.
+    below the stated minimum or not among the choices, and for a variable that is misspelt. The
+    variables that Kubernetes sets for a Service named shill are passed over.
     """
 
     dataset: str = _setting("", "UCI 562 as CSV; empty: download it, or simulate auctions.")
+    dataset_columns: str = _setting(
+        "",
+        "Its columns where they are named otherwise: NAME=COLUMN by commas, such as "
+        "auction_id=lot,is_shill=fraud; further columns are then passed over.",
+    )
+    candidates: str = _setting(
+        "",
+        "What training compares, by commas: names of candidates, MODULE:FUNCTION of your own; "
+        "empty: all candidates.",
+    )
     cache_dir: Path = _setting(Path(".cache"), "Directory of the downloaded dataset.")
     model_store: str = _setting("models", "The model store: a directory, or s3://BUCKET/PREFIX.")
     model_cache: Path = _setting(
         Path(".cache/models"),
         "Directory that keeps what was last served from a store in S3; it is itself a store.",
+    )
+    model_version: str = _setting(
+        "",
+        "Version of the store to serve whatever is in production, as a deploy's candidate does; "
+        "empty: what is in production.",
     )
     reload_seconds: float = _setting(
         2.0, "How often a worker looks for a newly promoted model in a directory, s.", minimum=0.05
@@ -50,8 +70,16 @@ class Settings:
     bind: str = _setting("127.0.0.1:8000", "Address and port the API listens on.")
     max_body_bytes: int = _setting(8 * 2**20, "Largest request body, bytes.", minimum=1024)
     max_batch_rows: int = _setting(10_000, "Most records in one batch.", minimum=1)
+    max_inflight_bytes: int = _setting(
+        32 * 2**20,
+        "Most bytes of request bodies that a worker holds at once; at least the largest body.",
+        minimum=1024,
+    )
     request_timeout_seconds: float = _setting(
-        10.0, "How long a request's body may take to arrive, s.", minimum=0.1
+        10.0,
+        "How long a new connection may take to send a request's headers, and any request to send "
+        "its body, s.",
+        minimum=0.1,
     )
     keepalive_seconds: int = _setting(
         20,
@@ -130,19 +158,36 @@ class Settings:
         environment = os.environ if environment is None else environment
         known = {PREFIX + item.name.upper(): item for item in fields(cls)}
         for variable in environment:
-            if variable.startswith(PREFIX) and variable not in known:
+            if not variable.startswith(PREFIX) or variable in known:
+                continue
+            if not _is_of_kubernetes(variable, environment[variable]):
                 nearest = difflib.get_close_matches(variable, known, n=1, cutoff=0)[0]
                 raise SettingError(f"{variable} is not a setting: did you mean {nearest}?")
         values: dict[str, Any] = {}
         for variable, item in known.items():
             if variable in environment:
                 values[item.name] = _parse(variable, environment[variable], item)
-        return cls(**values)
+        settings = cls(**values)
+        if settings.max_inflight_bytes < settings.max_body_bytes:
+            raise SettingError(
+                f"SHILL_MAX_INFLIGHT_BYTES={settings.max_inflight_bytes} is below "
+                f"SHILL_MAX_BODY_BYTES={settings.max_body_bytes}: raise it, or no such body fits"
+            )
+        return settings
+
+
+def _is_of_kubernetes(variable: str, value: str) -> bool:
+    """Whether Kubernetes sets `variable` in every pod beside a Service named shill or shill-*."""
+    return bool(_SERVICE_LINK.fullmatch(variable)) and (
+        "_SERVICE_" in variable or "://" in value or "_TCP_" in variable or "_UDP_" in variable
+    )
 
 
 def _parse(variable: str, text: str, item: Field[Any]) -> Any:
     kind: type = type(item.default)
     minimum, choices = item.metadata["minimum"], item.metadata["choices"]
+    if isinstance(item.default, Path) and not text:
+        raise SettingError(f"{variable} is empty: set it to a directory, or unset it")
     try:
         value = kind(text)
     except ValueError:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import GradientBoostingClassifier
 
 from flask_app.model import bundle
-from flask_app.record import FEATURES
+from flask_app.record import FEATURES, SCHEMA_ID
 from flask_app.reference.thresholds import find_thresholds
 from flask_app.training.export import to_onnx
 
@@ -32,6 +32,7 @@ def make_bundle(parent: Path, *, seed: int = 0, dataset: str = "tests") -> Path:
         dataset=bundle.TrainingData(
             name=dataset, sha256="0" * 64, rows=len(rows), auctions=50, shill_share=0.25
         ),
+        record_schema=SCHEMA_ID,
         features=tuple(
             bundle.Feature(name=name, minimum=float(column.min()), maximum=float(column.max()))
             for name, column in zip(FEATURES, rows.T, strict=True)

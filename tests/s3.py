@@ -1,6 +1,7 @@
 """S3 with one bucket, by moto: in this process, or in one of its own; either can be cut off."""
 
 import functools
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -75,8 +76,15 @@ class S3(Bucket):
         self.last = 0
         super().__init__(session().client("s3"))
         send = Endpoint._do_get_response
+        # moto is not safe between threads: an object that is written closes what another thread
+        # reads it from. S3 itself does one thing after the other with an object, too.
+        one_at_a_time = threading.Lock()
 
         def relay(endpoint: Endpoint, request: Any, *arguments: Any) -> Any:
+            with one_at_a_time:
+                return answer_to(endpoint, request, *arguments)
+
+        def answer_to(endpoint: Endpoint, request: Any, *arguments: Any) -> Any:
             if self.last and self.requests == self.last:
                 raise SystemExit("killed")
             self.requests += 1

@@ -1,22 +1,26 @@
 """Writes prediction and label logs as servers write them, of any time and content."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 from unittest import mock
 
 import msgspec
 import pandas as pd
 
+from flask_app.log.lines import LoggedLabel, LoggedPrediction
+from flask_app.log.segment import LABELS, list_segments
+from flask_app.log.writer import SegmentWriter
 from flask_app.model.bundle import REFERENCE, Bundle
-from flask_app.prediction_log import LABELS, LoggedLabel, LoggedPrediction, SegmentWriter
 from flask_app.record import FEATURES, Record
 
 NOW = 1_795_500_000.0
 """A time to count from, Unix time in s."""
 VERSION = "tests-0123456789ab"
+
+Line = TypeVar("Line")
 
 _encoder = msgspec.json.Encoder()
 
@@ -54,21 +58,46 @@ def write(
 ) -> Path:
     """Append `lines` as a process of its own, whose clock shows `at`; returns their segment."""
     before = set(directory.glob("dt=*/*.jsonl"))
-    clock = mock.patch("flask_app.prediction_log.time", wraps=time)
-    with clock as shown:
-        shown.time.return_value, shown.time_ns.return_value = at, int(at * 1e9)
+    with (
+        mock.patch("time.time", return_value=at),
+        mock.patch("time.time_ns", return_value=int(at * 1e9)),
+    ):
         log = SegmentWriter(
             directory,
             segment_bytes=1 << 40,
             segment_seconds=1e9,
-            retention_bytes=1 << 40,
-            retention_days=1e5,
             fsync_seconds=3600,
         )
         assert log.append(b"".join(_encoder.encode(line) + b"\n" for line in lines))
         log.close()
     (segment,) = set(directory.glob("dt=*/*.jsonl")) - before
     return segment
+
+
+class LogReader(Generic[Line]):
+    """Iterates over the lines of a log as they were written, in the order of the segments.
+
+    Attributes:
+        torn_lines: Lines met so far that are incomplete.
+
+    Args:
+        directory: The log's directory; it may be empty or not exist yet.
+        kind: What its lines are.
+    """
+
+    def __init__(self, directory: Path, kind: type[Line]) -> None:
+        self._directory = directory
+        self._decoder = msgspec.json.Decoder(kind)
+        self.torn_lines = 0
+
+    def __iter__(self) -> Iterator[Line]:
+        for segment in list_segments(self._directory):
+            with segment.open("rb") as lines:
+                for line in lines:
+                    try:
+                        yield self._decoder.decode(line)
+                    except msgspec.DecodeError:
+                        self.torn_lines += 1
 
 
 def write_labels(log_dir: Path, labels: Iterable[LoggedLabel], *, at: float = NOW) -> Path:
@@ -79,16 +108,17 @@ def write_labels(log_dir: Path, labels: Iterable[LoggedLabel], *, at: float = NO
 def write_reference(directory: Path, bundle: Path) -> None:
     """Append a prediction, made now, of each row that `bundle` was trained on: nothing drifted."""
     manifest, now = Bundle.open(bundle).manifest, time.time()
-    rows = pd.read_parquet(bundle / REFERENCE)[[*FEATURES, "auction_id", "probability"]]
+    columns = [*FEATURES, "auction_id", "probability"]
+    rows = pd.read_parquet(bundle / REFERENCE)[columns].to_numpy(object).tolist()
     lines = (
         prediction(
             now,
             number,
             model_version=manifest.version,
-            prediction=int(row["probability"] >= manifest.threshold.value),
+            prediction=int(row[-1] >= manifest.threshold.value),
             threshold=manifest.threshold.value,
-            **row,
+            **dict(zip(columns, row, strict=True)),
         )
-        for number, row in enumerate(rows.to_dict("records"))
+        for number, row in enumerate(rows)
     )
     write(directory, lines, at=now)

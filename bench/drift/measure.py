@@ -36,7 +36,8 @@ def _times(column: Column, factor: float, _: np.random.Generator) -> Column:
 
 
 def _times_within_one(column: Column, factor: float, _: np.random.Generator) -> Column:
-    return np.minimum(column * factor, 1)
+    shifted: Column = np.minimum(column * factor, 1)
+    return shifted
 
 
 def _more_often(column: Column, factor: float, random: np.random.Generator) -> Column:

@@ -16,9 +16,9 @@ from pathlib import Path
 import pandas as pd
 
 from flask_app.commands.table import table
+from flask_app.log.lines import LoggedPrediction
 from flask_app.model.bundle import REFERENCE
 from flask_app.model.directory_store import DirectoryStore
-from flask_app.prediction_log import LoggedPrediction
 from flask_app.record import FEATURES
 from tests.bundles import make_bundle
 from tests.traffic import label, prediction, prediction_id, write, write_labels
@@ -84,7 +84,9 @@ def make_host(directory: Path, rows: int) -> dict[str, str]:
     bundle = make_bundle(directory)
     version = store.publish(bundle)
     store.promote(version)
-    values = pd.read_parquet(bundle / REFERENCE)[list(FEATURES)].to_dict("records")
+    columns = list(FEATURES)
+    reference = pd.read_parquet(bundle / REFERENCE)[columns].to_numpy().tolist()
+    values = [dict(zip(columns, row, strict=True)) for row in reference]
     end, log_dir = time.time() - 60, directory / "predictions"
     begin = end - HOURS * 3600
 

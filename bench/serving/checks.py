@@ -1,10 +1,9 @@
 """What makes a measurement count: right answers, and a log and metrics that were really on."""
 
 import re
-from typing import Any
 
+import msgspec
 import numpy as np
-import requests
 from numpy.typing import NDArray
 
 from bench.serving.material import Material
@@ -22,7 +21,7 @@ def check_answers(server: RunningServer, material: Material) -> None:
     for workload in material.workloads:
         count = SINGLE_REQUESTS if workload.rows_a_request == 1 else BATCH_REQUESTS
         for body, rows in zip(workload.bodies[:count], workload.rows[:count], strict=True):
-            answer = _probabilities(server.post(workload.path, body))
+            answer = _probabilities(server.post(workload.path, body, _Answer))
             if answer.shape != (len(rows),) or not np.all(
                 np.abs(answer - expected[list(rows)]) <= TOLERANCE
             ):
@@ -33,7 +32,7 @@ def check_answers(server: RunningServer, material: Material) -> None:
 
 def check_bookkeeping(server: RunningServer, acknowledged_rows: int) -> None:
     """Check that this project's server counted and logged every row; raises `BenchError`."""
-    metrics = requests.get(server.url + "/metrics", timeout=30).text
+    metrics = server.client.metrics()
     counted = _total(metrics, "shill_predictions_total")
     dropped = _total(metrics, "shill_prediction_log_dropped_total")
     if counted < acknowledged_rows or dropped:
@@ -43,9 +42,22 @@ def check_bookkeeping(server: RunningServer, acknowledged_rows: int) -> None:
         )
 
 
-def _probabilities(answer: dict[str, Any]) -> NDArray[np.float64]:
-    predictions = answer.get("predictions", [answer])
-    return np.array([prediction["probability"] for prediction in predictions])
+class _Scored(msgspec.Struct):
+    """The part of a prediction that peers answer, too."""
+
+    probability: float
+
+
+class _Answer(msgspec.Struct):
+    """One prediction, or several."""
+
+    probability: float | None = None
+    predictions: list[_Scored] = []
+
+
+def _probabilities(answer: _Answer) -> NDArray[np.float64]:
+    single = [] if answer.probability is None else [answer.probability]
+    return np.array([*single, *(scored.probability for scored in answer.predictions)])
 
 
 def _total(metrics: str, name: str) -> float:

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import requests
+import msgspec
 
 from bench.serving.material import Material
 from bench.serving.prepare import CACHE, HERE, PEERS_BIN, BenchError, cores
+from flask_app.client import Answer, Client
+from flask_app.errors import ApiError, ServerUnreachable
 
 START_SECONDS = 60
 STOP_SECONDS = 15
@@ -99,20 +100,20 @@ class RunningServer:
 
     def __init__(self, server: Server, port: int, process: "subprocess.Popen[bytes]") -> None:
         self.server = server
-        self.url = f"http://127.0.0.1:{port}"
+        self.client = Client(f"http://127.0.0.1:{port}", timeout=30, keep_alive=False)
         self._process = process
 
-    def post(self, path: str, body: bytes) -> Any:
-        """Return the decoded answer; raises `BenchError` for any status but 200."""
-        response = requests.post(
-            self.url + path, data=body, headers={"Content-Type": "application/json"}, timeout=30
-        )
-        if response.status_code != 200:
-            raise BenchError(
-                f"{self.server.name} answered {path} with {response.status_code}: "
-                f"{response.text[:500]}"
-            )
-        return response.json()
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return self.client.url
+
+    def post(self, path: str, body: bytes, kind: type[Answer]) -> Answer:
+        """Return the decoded answer; raises `BenchError` for anything but a success."""
+        try:
+            return self.client.post(path, body, kind)
+        except (ApiError, ServerUnreachable) as error:
+            raise BenchError(f"{self.server.name}: {error}") from error
 
     def usage(self) -> Usage:
         """Sum up over the server's processes."""
@@ -191,8 +192,8 @@ def _wait_for_answer(
     problem = "it did not listen"
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            server.post(*request)
-        except (requests.ConnectionError, BenchError) as error:
+            server.post(*request, msgspec.Raw)
+        except BenchError as error:
             problem = str(error)
             time.sleep(0.2)
         else:

@@ -105,7 +105,7 @@ def _nothing(kind: Kind) -> str:
 def _lines(kind: Kind, segments: list[Path]) -> str:
     """Return SQL for the whole lines of `segments`."""
     paths = ", ".join(_quoted(str(path)) for path in segments)
-    fields: dict[str, str] = {}
+    fields: dict[str, str] = {}  # every line has them
     nested: dict[str, list[str]] = {}
     columns = []
     for name, (path, of) in kind.columns.items():
@@ -119,11 +119,12 @@ def _lines(kind: Kind, segments: list[Path]) -> str:
         else:
             fields[outer] = sql_type
     fields |= {outer: f"STRUCT({', '.join(inner)})" for outer, inner in nested.items()}
+    whole = [f'"{name}" IS NOT NULL' for name in fields]
     types = ", ".join(f'"{name}": {_quoted(of)}' for name, of in fields.items())
     return (
         f"SELECT {', '.join(columns)}, dt FROM read_ndjson([{paths}], columns={{{types}}}, "  # noqa: S608
         "hive_partitioning=true, hive_types={dt: DATE}, ignore_errors=true) "
-        "WHERE prediction_id IS NOT NULL"  # what a torn line is read as
+        f"WHERE {' AND '.join(whole)}"  # a torn line is read as NULLs
     )
 
 

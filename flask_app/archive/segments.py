@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import UNSET
 
-from flask_app import prediction_log
-from flask_app.prediction_log import LoggedLabel, LoggedPrediction, SegmentReader, is_open
+from flask_app.log import segment as log
+from flask_app.log.lines import LoggedLabel, PastPrediction
+from flask_app.log.reader import decoded
 from flask_app.record import FEATURES
 
 ROWS_A_GROUP = 50_000
+RECORD_SCHEMA = "record_schema"
+"""The metadata of a Parquet file that names the `SCHEMA_ID` of its lines."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,8 @@ class Kind:
 
     def segments(self, log_dir: Path) -> list[Path]:
         """List its segments in `log_dir`, open ones included, in the order they were opened."""
-        segments = SegmentReader(log_dir / self.directory, self.line).segments()
+        segments = log.list_segments(log_dir / self.directory)
         return sorted(segments, key=lambda segment: segment.name)
-
-    def closed_segments(self, log_dir: Path) -> list[Path]:
-        """List those that nobody writes any more and that hold something."""
-        return [path for path in self.segments(log_dir) if not is_open(path) and _size(path)]
 
     def archived_name(self, segment: Path) -> str:
         """Return where the archive has `segment`."""
@@ -58,7 +59,7 @@ _UTC = pa.timestamp("us")
 PREDICTIONS = Kind(
     "predictions",
     "",
-    LoggedPrediction,
+    PastPrediction,
     {
         "prediction_id": ("prediction_id", pa.string()),
         "at": ("at", _UTC),
@@ -73,7 +74,7 @@ PREDICTIONS = Kind(
 )
 LABELS = Kind(
     "labels",
-    prediction_log.LABELS,
+    log.LABELS,
     LoggedLabel,
     {
         "prediction_id": ("prediction_id", pa.string()),
@@ -105,28 +106,28 @@ class Converted:
 
 
 def convert(segment: Path, kind: Kind) -> Converted:
-    """Read a closed segment; raises OSError."""
+    """Read a closed segment, of whichever schema; raises OSError."""
     decode = msgspec.json.Decoder(kind.line).decode
     values_of = attrgetter(*(path for path, _ in kind.columns.values()))
-    digest, output, rows, written, torn = hashlib.sha256(), io.BytesIO(), [], 0, []
+    digest, output, rows, torn = hashlib.sha256(), io.BytesIO(), 0, list[bytes]()
     with (
-        segment.open("rb") as lines,
+        segment.open("rb") as file,
         pq.ParquetWriter(output, kind.schema, compression="zstd", store_schema=False) as writer,
     ):
-        for line in lines:
-            digest.update(line)
-            try:
-                rows.append(values_of(decode(line)))
-            except msgspec.DecodeError:
-                torn.append(line)
-            if len(rows) == ROWS_A_GROUP:
-                writer.write_batch(_batch(rows, kind.schema))
-                written += len(rows)
-                rows.clear()
-        writer.write_batch(_batch(rows, kind.schema))
-    return Converted(
-        digest.hexdigest(), output.getvalue(), written + len(rows), b"".join(torn), len(torn)
-    )
+        lines = map(values_of, decoded(_digested(file, digest), decode, torn.append))
+        while group := list(islice(lines, ROWS_A_GROUP)):
+            writer.write_batch(_batch(group, kind.schema))
+            rows += len(group)
+        if not rows:
+            writer.write_batch(_batch([], kind.schema))
+        writer.add_key_value_metadata({RECORD_SCHEMA: log.schema_of(segment)})
+    return Converted(digest.hexdigest(), output.getvalue(), rows, b"".join(torn), len(torn))
+
+
+def _digested(lines: Iterable[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
+    for line in lines:
+        digest.update(line)
+        yield line
 
 
 def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
@@ -136,10 +137,3 @@ def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
         for column, field in zip(columns, schema, strict=True)
     ]
     return pa.record_batch(arrays, schema=schema)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:  # retention was faster
-        return 0

@@ -20,6 +20,7 @@ from pathlib import Path
 from flask_app import files
 from flask_app.archive.segments import KINDS, Converted, Kind, convert
 from flask_app.errors import ArchiveError, S3Error
+from flask_app.log.segment import is_open
 from flask_app.s3 import S3Folder
 
 LEDGER = ".archived"
@@ -109,8 +110,7 @@ class Shipper:
     def run(self) -> Outcome:
         """Ship, oldest first, then delete."""
         outcome = self.outcome
-        segments = [(kind, path) for kind in KINDS for path in kind.closed_segments(self._log_dir)]
-        segments.sort(key=lambda item: item[1].name)
+        segments = sorted(self._closed_segments(), key=lambda item: item[1].name)
         pending = [item for item in segments if self._url(*item) not in self._ledger]
         outcome.pending = len(pending)
         try:
@@ -127,8 +127,17 @@ class Shipper:
             outcome.failures.append(str(error))
             outcome.interrupted = True
         here = {self._url(kind, path) for kind, path in segments if path.exists()}
+        outcome.pending = sum(url not in self._ledger for url in here)
         self._ledger.keep(here | {self._report_url(path) for path in self._reports()})
         return outcome
+
+    def _closed_segments(self) -> Iterator[tuple[Kind, Path]]:
+        """Yield the segments that nobody writes any more and that hold something."""
+        for kind in KINDS:
+            for segment in kind.segments(self._log_dir):
+                with self._noting_failure(segment):
+                    if not is_open(segment) and segment.stat().st_size:
+                        yield kind, segment
 
     def _ship(self, kind: Kind, segment: Path) -> None:
         converted = convert(segment, kind)
@@ -137,7 +146,6 @@ class Shipper:
             self._put(_torn_name(kind, segment), converted.torn, converted)
         self._put(name, converted.content, converted)
         self._ledger.add(self._url(kind, segment))
-        self.outcome.pending -= 1
         self.outcome.shipped += 1
         self.outcome.torn_lines += converted.torn_lines
 
@@ -188,7 +196,6 @@ class Shipper:
                 self._read_back(_torn_name(kind, segment), source_sha256)
         except ArchiveError:
             self._ledger.forget(url)
-            self.outcome.pending += 1
             raise
         segment.unlink()
         self.outcome.deleted += 1
@@ -223,9 +230,15 @@ class Shipper:
 
     @contextlib.contextmanager
     def _noting_failure(self, path: Path) -> Iterator[None]:
-        """Go on with the next one if this one fails, unless S3 is out of reach."""
+        """Go on with the next one if this one fails, unless S3 is out of reach.
+
+        A file that retention has deleted meanwhile is no failure.
+        """
         try:
             yield
+        except FileNotFoundError as error:
+            if path.exists():
+                self.outcome.failures.append(f"{path}: {error}")
         except (ArchiveError, OSError) as error:
             self.outcome.failures.append(f"{path}: {error}")
 

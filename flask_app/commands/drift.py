@@ -1,5 +1,8 @@
 """`drift`: compare the latest predictions with the training data, and publish what is found.
 
+Example:
+    SHILL_LOG_DIR=/var/lib/shill/predictions shill drift
+
 Exit status: 0 no drift, 3 drift, 4 too few predictions to tell, 1 an error with a remedy, 5 another
 run is at work, 70 a fault of this program. Runs in the drift job's image: no serving dependency.
 """

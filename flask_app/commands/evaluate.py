@@ -1,4 +1,11 @@
-"""`evaluate`: score a bundle on labelled records."""
+"""`evaluate`: score a bundle on labelled records.
+
+Examples:
+    shill evaluate
+    shill evaluate --model uci562-0123456789ab --data labelled.csv
+
+Exit status: 0 the metrics are printed, 1 bundle or data cannot be read.
+"""
 
 import argparse
 import sys
@@ -10,7 +17,6 @@ from msgspec.structs import astuple
 
 from flask_app.commands.model import BUNDLE, find, load
 from flask_app.commands.table import METRICS, table
-from flask_app.data.dataset import read_csv
 from flask_app.model.bundle import REFERENCE
 from flask_app.model.stores import open_store
 from flask_app.record import FEATURES
@@ -38,7 +44,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Load the bundle, score the data, print the metrics; returns 0."""
     settings = Settings.from_environment()
-    dataset = read_csv(arguments.data) if arguments.data else source.load(settings)
+    path = arguments.data
+    dataset = source.read(path, settings) if path else source.load(settings)
     store = open_store(settings)
     predictor = load(store, arguments.model)
 

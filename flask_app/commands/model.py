@@ -1,15 +1,24 @@
 """`model`: list, verify, publish, promote and roll back bundles of the store SHILL_MODEL_STORE.
 
 Runs in the serving image: no training dependency.
+
+Examples:
+    shill model list
+    shill model promote uci562-0123456789ab
+    shill model rollback
+
+Exit status: 0 done, 1 a version is damaged, or store and bundle refuse it.
 """
 
 import argparse
 import sys
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from flask_app.commands.table import table
+from flask_app.commands.table import print_json, table
 from flask_app.errors import BundleError, StoreError
+from flask_app.model.bundle import Manifest
 from flask_app.model.predictor import Predictor, load_version
 from flask_app.model.store import ModelStore, Pointer
 from flask_app.model.stores import open_store
@@ -30,7 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     def action(name: str, summary: str) -> argparse.ArgumentParser:
         return actions.add_parser(name, help=summary, description=summary)
 
-    action("list", "show every version and how good it is; * is in production")
+    listing = action("list", "show every version and how good it is; * is in production")
+    listing.add_argument("--json", action="store_true", help="print a JSON array of objects")
 
     path = action("path", "print the directory of a bundle")
     verify = action("verify", "check a bundle's sha256 sums and score its golden rows")
@@ -56,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     store = open_store(Settings.from_environment())
     match arguments.action:
         case "list":
-            return _list(store)
+            return _list(store, arguments.json)
         case "path":
             print(find(store, arguments.bundle))
         case "verify":
@@ -102,30 +112,64 @@ def _production(store: ModelStore) -> Pointer:
     return pointer
 
 
-def _list(store: ModelStore) -> int:
+class _Listed(NamedTuple):
+    """A version, as `list` shows it."""
+
+    production: bool
+    version: str
+    created_at: datetime
+    estimator: str
+    calibration: str
+    threshold: float
+    roc_auc: float
+    f1: float
+    brier: float
+
+
+HEADER = (
+    *("", "version", "created, UTC"),
+    *("estimator", "calibration", "threshold"),
+    *("ROC AUC", "F1", "Brier"),
+)
+
+
+def _list(store: ModelStore, as_json: bool) -> int:
     pointer = store.production()
-    rows, damaged = [], []
+    promoted = pointer.version if pointer else None
+    listed, damaged = [], []
     for version in store.versions():
         try:
-            manifest = store.manifest(version)
+            listed.append(_describe(store.manifest(version), version == promoted))
         except BundleError as error:
             damaged.append(f"{version} is damaged: {error}")
-            continue
-        rows.append(
-            (
-                "*" if pointer and version == pointer.version else "",
-                version,
-                f"{manifest.created_at:%Y-%m-%d %H:%M}",
-                manifest.estimator,
-                manifest.calibration,
-                manifest.threshold.value,
-                manifest.metrics.roc_auc,
-                manifest.metrics.f1,
-                manifest.metrics.brier,
-            )
-        )
-    header = "", "version", "created, UTC", "estimator", "calibration", "threshold"
-    print(table((*header, "ROC AUC", "F1", "Brier"), rows))
+    if as_json:
+        print_json([item._asdict() for item in listed])
+    else:
+        rows: list[list[str | float]] = [
+            [
+                "*" if item.production else "",
+                item.version,
+                f"{item.created_at:%Y-%m-%d %H:%M}",
+                *(item.estimator, item.calibration, item.threshold),
+                *(item.roc_auc, item.f1, item.brier),
+            ]
+            for item in listed
+        ]
+        print(table(HEADER, rows))
     for line in damaged:
         print(line, file=sys.stderr)
     return 1 if damaged else 0
+
+
+def _describe(manifest: Manifest, production: bool) -> _Listed:
+    return _Listed(
+        production,
+        manifest.version,
+        manifest.created_at,
+        manifest.estimator,
+        manifest.calibration,
+        manifest.threshold.value,
+        manifest.metrics.roc_auc,
+        manifest.metrics.f1,
+        manifest.metrics.brier,
+    )

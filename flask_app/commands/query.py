@@ -1,6 +1,10 @@
 """`query`: run SQL over the logs, here (SHILL_LOG_DIR) and in the archive (SHILL_ARCHIVE).
 
-query "SELECT model_version, count(*) FROM predictions WHERE dt >= '2026-11-01' GROUP BY 1"
+Examples:
+    shill query "SELECT dt, count(*) FROM predictions WHERE dt >= '2026-11-01' GROUP BY dt"
+    shill query --json "SELECT * FROM labels LIMIT 10"
+
+Exit status: 0 the rows are printed, 1 the query is wrong or the archive cannot be read.
 """
 
 import argparse
@@ -10,7 +14,7 @@ import sys
 import duckdb
 
 from flask_app.archive.query import connect
-from flask_app.commands.table import table
+from flask_app.commands.table import print_json, table
 from flask_app.errors import ArchiveError
 from flask_app.settings import Settings
 
@@ -18,7 +22,9 @@ from flask_app.settings import Settings
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("sql", help="on the views `predictions` and `labels`")
-    parser.add_argument("--csv", action="store_true", help="print CSV instead of a table")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="print CSV instead of a table")
+    form.add_argument("--json", action="store_true", help="print a JSON array of objects")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,9 +34,13 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             answer = connection.execute(arguments.sql)
             header = [column[0] for column in answer.description or ()]
-            rows = [["" if cell is None else cell for cell in row] for row in answer.fetchall()]
+            found = answer.fetchall()
         except duckdb.Error as error:
             raise ArchiveError(str(error)) from None
+    if arguments.json:
+        print_json([dict(zip(header, row, strict=True)) for row in found])
+        return 0
+    rows = [["" if cell is None else cell for cell in row] for row in found]
     if arguments.csv:
         csv.writer(sys.stdout, lineterminator="\n").writerows([header, *rows])
     else:

@@ -1,16 +1,25 @@
-"""Print the table of settings, as Markdown: docs/settings.md is made of it."""
+"""Print the table of settings, as Markdown: docs/settings.md is made of it.
+
+Examples:
+    shill settings
+    shill settings --json
+
+Exit status: 0.
+"""
 
 import argparse
 from dataclasses import Field, fields
 from typing import Any
 
+from flask_app.commands.table import print_json
 from flask_app.settings import PREFIX, Settings
 
 HEADER = """\
 # Settings
 
 Environment variables; each has a default that works. A variable that is misspelt, of another type
-or below its minimum is refused before anything starts. Made by `python -m flask_app settings`.
+or below its minimum is refused before anything starts. Variables that Kubernetes sets for a Service
+named `shill` are passed over. Made by `python -m flask_app settings`.
 
 | Variable | Type | Default | Meaning |
 | --- | --- | --- | --- |
@@ -19,14 +28,26 @@ TYPES = {"str": "text", "Path": "path", "PosixPath": "path", "int": "integer", "
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add nothing: the command has no arguments."""
-    del parser
+    """Declare the form."""
+    parser.add_argument("--json", action="store_true", help="print a JSON array of objects")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the page."""
-    del arguments
-    print(page(), end="")
+    """Print the page, or the same as JSON."""
+    if arguments.json:
+        print_json(
+            [
+                {
+                    "variable": PREFIX + item.name.upper(),
+                    "type": TYPES[type(item.default).__name__],
+                    "default": item.default,
+                    **item.metadata,
+                }
+                for item in fields(Settings)
+            ]
+        )
+    else:
+        print(page(), end="")
     return 0
 
 

@@ -1,4 +1,10 @@
-"""`simulate`: write the records of simulated auctions as CSV."""
+"""`simulate`: write the records of simulated auctions as CSV.
+
+Example:
+    shill simulate --auctions 5000 --seed 7 --output auctions.csv
+
+Exit status: 0 the file is written, 1 a knob is out of its range or the file cannot be written.
+"""
 
 import argparse
 from dataclasses import fields

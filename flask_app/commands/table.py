@@ -1,6 +1,8 @@
-"""Tables for the terminal."""
+"""What commands print: tables for people, JSON for programs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
 
 METRICS = ("ROC AUC", "average precision", "F1", "precision", "recall", "Brier")
 """Headings for the fields of `flask_app.model.bundle.CrossValidationMetrics`, in their order."""
@@ -18,6 +20,12 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str | float]]) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+def print_json(rows: Sequence[Mapping[str, object]]) -> None:
+    """Print `rows` as a JSON array of objects; times are RFC 3339."""
+    encoded = msgspec.json.encode(rows, enc_hook=str)
+    print(msgspec.json.format(encoded, indent=2).decode())
 
 
 def _text(cell: str | float) -> str:

@@ -2,12 +2,20 @@
 
 Learns from SHILL_DATASET or, without it, from UCI 562 or from simulated auctions. Does nothing
 anew: a version of the same data, seed, code and libraries is taken as it is.
+
+Examples:
+    shill train --promote
+    SHILL_DATASET=uci562.csv SHILL_MODEL_STORE=s3://bucket/models shill train --seed 7
+    SHILL_CANDIDATES=gradient_boosting,our_models:extra_trees shill train
+
+Exit status: 0 a version was published or was there, 1 the data or the settings are wrong.
 """
 
 import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec.structs import astuple
@@ -19,6 +27,7 @@ from flask_app.model.store import ModelStore
 from flask_app.model.stores import open_store
 from flask_app.settings import Settings
 from flask_app.training import source
+from flask_app.training.candidates import Candidate, chosen
 from flask_app.training.provenance import find_trained, provenance
 
 
@@ -40,11 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
     settings = Settings.from_environment()
     store = open_store(settings)
     dataset = source.load(settings)
-    version = find_trained(store, provenance(dataset, arguments.seed))
+    candidates = chosen(filter(None, map(str.strip, settings.candidates.split(","))))
+    version = find_trained(store, provenance(dataset, arguments.seed, candidates))
     if version:
         print(f"{version} is there already: same data, seed, code and libraries")
     else:
-        version = _train(dataset, arguments.seed, store)
+        version = _train(dataset, arguments.seed, candidates, store)
         print(f"{version} is published in {store}")
     if arguments.promote:
         load_version(store, version)
@@ -52,7 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _train(dataset: Dataset, seed: int, store: ModelStore) -> str:
+def _train(
+    dataset: Dataset, seed: int, candidates: Mapping[str, Candidate], store: ModelStore
+) -> str:
     # Imported when needed: the usual second call ends before it.
     from flask_app.training.train import train  # noqa: PLC0415
 
@@ -62,7 +74,7 @@ def _train(dataset: Dataset, seed: int, store: ModelStore) -> str:
         print(f"{time.monotonic() - begin:4.0f} s  {line}", file=sys.stderr)
 
     with tempfile.TemporaryDirectory() as parent:
-        trained = train(dataset, seed, Path(parent), tell=tell)
+        trained = train(dataset, seed, Path(parent), candidates=candidates, tell=tell)
         manifest = trained.manifest
         rows = [
             (candidate.name, candidate.calibration, *astuple(candidate.metrics))

@@ -3,16 +3,16 @@
 import csv
 import hashlib
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
-import msgspec
 import numpy as np
 import pandas as pd
 
-from flask_app.errors import DataError
-from flask_app.record import FEATURES, Record
+from flask_app.errors import DataError, SettingError
+from flask_app.record import FEATURES, FIELDS
 
 UCI_SHA256 = "f76ed5d0223a7f1a36a80bedcccc2beff080e27fd6873cab0ea74253730600db"
 """Of the CSV of UCI 562 as published: 6,321 records of 807 auctions, 675 of them shill."""
@@ -27,7 +27,7 @@ _PUBLISHED = {name: name.title() for name in COLUMNS[:-1]} | {
     "is_shill": "Class",
 }
 _RECORD_NUMBER = "Record_ID"
-_LIMITS: dict[str, Any] = msgspec.json.schema(Record)["$defs"]["Record"]["properties"]
+_LIMITS = {field.name: field.json_schema for field in FIELDS}
 """The same bounds that a request to the API has to keep."""
 
 
@@ -47,13 +47,35 @@ class Dataset:
     frame: pd.DataFrame
 
 
-def read_csv(path: Path, name: str | None = None) -> Dataset:
+def parse_columns(text: str) -> dict[str, str]:
+    """Parse SHILL_DATASET_COLUMNS: the title of each column by its name in `COLUMNS`.
+
+    Raises:
+        SettingError: It is malformed, names what is no column, or names one twice.
+    """
+    titles: dict[str, str] = {}
+    for part in filter(None, text.split(",")):
+        name, equals, title = (item.strip() for item in part.partition("="))
+        if not equals or not title or name not in COLUMNS or name in titles:
+            raise SettingError(
+                f"SHILL_DATASET_COLUMNS: {part!r} is no NAME=COLUMN, or repeats a name: names are "
+                f"{', '.join(COLUMNS)}"
+            )
+        titles[name] = title
+    return titles
+
+
+def read_csv(
+    path: Path, name: str | None = None, *, columns: Mapping[str, str] = MappingProxyType({})
+) -> Dataset:
     """Read and check a CSV with UCI 562's header, in any case and order; Record_ID may be absent.
 
     Args:
         path: The file, UTF-8.
         name: Of the dataset; by default "uci562" if the bytes are those UCI published, else
             "custom".
+        columns: Titles of columns that are named otherwise, by their names in `COLUMNS`; if there
+            are any, the file may have further columns, which are passed over.
 
     Raises:
         DataError: The file cannot be read or trusted; the message has line, column and value.
@@ -65,7 +87,7 @@ def read_csv(path: Path, name: str | None = None) -> Dataset:
     sha256 = hashlib.sha256(content).hexdigest()
     if name is None:
         name = "uci562" if sha256 == UCI_SHA256 else "custom"
-    return Dataset(name, sha256, _Table(path, content).frame())
+    return Dataset(name, sha256, _Table(path, content, columns).frame())
 
 
 def to_csv(frame: pd.DataFrame) -> bytes:
@@ -81,15 +103,17 @@ def to_csv(frame: pd.DataFrame) -> bytes:
 class _Table:
     """The text of a CSV, and where each value stands in it for the error messages."""
 
-    def __init__(self, path: Path, content: bytes) -> None:
+    def __init__(self, path: Path, content: bytes, columns: Mapping[str, str]) -> None:
         self.path = path
+        self._titles = {**_PUBLISHED, **columns}
+        self._takes_others = bool(columns)
         try:
             reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
             header = next((row for row in reader if row), [])
             rows = [(reader.line_num, row) for row in reader if row]
         except (UnicodeDecodeError, csv.Error) as error:
             raise DataError(f"{path}: not CSV in UTF-8 ({error}): export it again") from None
-        columns = self._columns(header)
+        places = self._places(header)
         for line, row in rows:
             if len(row) != len(header):
                 raise DataError(
@@ -101,7 +125,7 @@ class _Table:
         self.lines = [line for line, _ in rows]
         self.text = {
             name: pd.Series([row[index].strip() for _, row in rows], dtype=str)
-            for name, index in columns.items()
+            for name, index in places.items()
         }
 
     def frame(self) -> pd.DataFrame:
@@ -120,22 +144,28 @@ class _Table:
             )
         return frame
 
-    def _columns(self, header: list[str]) -> dict[str, int]:
+    def _places(self, header: list[str]) -> dict[str, int]:
         """Find the place of each column of the frame."""
-        names = {title.lower(): name for name, title in _PUBLISHED.items()}
-        columns: dict[str, int] = {}
+        names = {title.lower(): name for name, title in self._titles.items()}
+        places: dict[str, int] = {}
         for index, title in enumerate(header):
             key = title.strip().lower()
-            if key == _RECORD_NUMBER.lower():
-                continue
             if key not in names:
-                raise DataError(f"{self.path}, row 1: unknown column {title!r}: remove it")
-            if names[key] in columns:
+                if self._takes_others or key == _RECORD_NUMBER.lower():
+                    continue
+                raise DataError(
+                    f"{self.path}, row 1: unknown column {title!r}: remove it, or say in "
+                    "SHILL_DATASET_COLUMNS what it is"
+                )
+            if names[key] in places:
                 raise DataError(f"{self.path}, row 1: column {title!r} occurs twice: remove one")
-            columns[names[key]] = index
-        if missing := [_PUBLISHED[name] for name in COLUMNS if name not in columns]:
-            raise DataError(f"{self.path}, row 1: no column {', '.join(missing)}: add it")
-        return columns
+            places[names[key]] = index
+        if missing := [self._titles[name] for name in COLUMNS if name not in places]:
+            raise DataError(
+                f"{self.path}, row 1: no column {', '.join(missing)}: add it, or say in "
+                "SHILL_DATASET_COLUMNS what it is called"
+            )
+        return places
 
     def _identifier(self, name: str) -> "pd.Series[str]":
         text = self.text[name]
@@ -153,7 +183,6 @@ class _Table:
         self._refuse(values < minimum, name, f"is below the minimum {minimum:g}: correct it")
         self._refuse(values <= above, name, f"is not above {above:g}: correct it")
         self._refuse(values > maximum, name, f"is above the maximum {maximum:g}: correct it")
-        self._refuse(values == np.inf, name, "is not finite: correct it")
         return values
 
     def _label(self) -> "pd.Series[int]":
@@ -166,7 +195,7 @@ class _Table:
         if bad.any():
             first = int(bad.argmax())
             raise DataError(
-                f"{self.path}, row {self.lines[first]}, column {_PUBLISHED[name]}: "
+                f"{self.path}, row {self.lines[first]}, column {self._titles[name]}: "
                 f"{self.text[name][first]!r} {complaint}"
             )
 

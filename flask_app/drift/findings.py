@@ -26,7 +26,7 @@ FINDINGS = {
 
 _LIMITS: dict[str, Any] = msgspec.json.schema(Record)["$defs"]["Record"]["properties"]
 _LEAST = np.array([_LIMITS[name].get("minimum", np.finfo("f4").tiny) for name in FEATURES])
-_MOST = np.array([_LIMITS[name].get("maximum", np.finfo("f4").max) for name in FEATURES])
+_MOST = np.array([_LIMITS[name]["maximum"] for name in FEATURES])
 
 
 @dataclass(frozen=True)

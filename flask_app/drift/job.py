@@ -14,13 +14,13 @@ from flask_app.drift import pages
 from flask_app.drift.comparison import compare
 from flask_app.drift.findings import examine
 from flask_app.drift.labels import Labelled, read_labelled
-from flask_app.drift.lines import Span
 from flask_app.drift.metrics import RESULT_METRICS, RESULTS, RUN, RUN_METRICS
 from flask_app.drift.performance import estimated, labelled
 from flask_app.drift.reports import Reports
 from flask_app.drift.summary import Drift, LabelCoverage, Streaks, Summary, samples
 from flask_app.drift.window import Rows, read_window
 from flask_app.errors import SettingError, StoreError
+from flask_app.log.reader import Span
 from flask_app.model.bundle import DRIFT_CALIBRATION, REFERENCE, Bundle, Manifest
 from flask_app.model.store import ModelStore
 from flask_app.model.stores import open_store
@@ -81,7 +81,8 @@ def run(settings: Settings, now: float) -> Summary:
         )
     with files.locked(settings.drift_reports_dir):
         files.sweep(settings.drift_reports_dir)
-        files.sweep(settings.drift_textfile_dir)
+        for name in (RESULTS, RUN):  # other jobs' files are there, too
+            files.sweep(settings.drift_textfile_dir, name)
         reports = Reports(settings.drift_reports_dir)
         model = _in_production(open_store(settings))
         summary, page = _look(settings, now, model, reports)
@@ -145,6 +146,7 @@ def _look(settings: Settings, now: float, model: Model, reports: Reports) -> tup
         report=reports.name(at, number),
         at=at,
         model_version=version,
+        record_schema=model.manifest.record_schema,
         rows=len(window.rows),
         start=window.made_at(0),
         end=window.made_at(-1),

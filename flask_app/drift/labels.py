@@ -7,8 +7,10 @@ from typing import Literal
 
 import msgspec
 
-from flask_app.drift.lines import ID, Span, SpanReader, made_at
-from flask_app.prediction_log import LABELS, LoggedLabel
+from flask_app.log.ids import made_at
+from flask_app.log.lines import ID, LoggedLabel
+from flask_app.log.reader import Span, SpanReader, decoded
+from flask_app.log.segment import LABELS
 
 
 class _Judged(msgspec.Struct):
@@ -77,14 +79,10 @@ def _read_labels(reader: SpanReader, limit: int) -> dict[bytes, _Known]:
     """Return what is known, by the prediction's id."""
     known: dict[bytes, _Known] = {}
     for segment in reader.segments():
-        for line in reader.lines(segment):
-            try:
-                label = _decode_label(line)
-            except msgspec.DecodeError:
-                reader.torn_lines += 1
-                continue
+        for label in decoded(reader.lines(segment), _decode_label, reader.count_torn):
             at = label.at.timestamp()
-            entry = known.setdefault(line[ID], _Known(label.is_shill, at, at))
+            identifier = label.prediction_id.encode()
+            entry = known.setdefault(identifier, _Known(label.is_shill, at, at))
             if at >= entry.last:
                 entry.is_shill, entry.last = label.is_shill, at
             entry.first = min(entry.first, at)

@@ -71,6 +71,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         report: Name of the report's directory.
         at: When it finished.
         model_version: The model in production.
+        record_schema: Of its records, see `flask_app.record.SCHEMA_ID`.
         rows: Predictions in the window.
         start: When the first of them was made.
         end: When the last of them was made.
@@ -99,6 +100,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     feedback: LabelCoverage
     streaks: Streaks
     last_scored_at: Timestamp | None
+    record_schema: str = ""  # in reports of earlier releases
 
     @property
     def alarm(self) -> bool:

@@ -14,7 +14,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from flask_app.drift.lines import ID, Span, SpanReader, made_at
+from flask_app.log.ids import made_at
+from flask_app.log.lines import ID
+from flask_app.log.reader import Span, SpanReader
 from flask_app.record import FEATURES
 
 
@@ -125,7 +127,7 @@ def _parse(lines: Iterable[bytes], model_version: str, reader: SpanReader) -> Ro
             if version == model_version:
                 packed.append(_pack(made_at(line[ID]), _lot(auction), *values))
         except (msgspec.DecodeError, ValueError):
-            reader.torn_lines += 1
+            reader.count_torn(line)
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite: out of range
         return np.frombuffer(b"".join(packed), _PACKED).astype(ROW)
 

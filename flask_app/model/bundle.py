@@ -23,9 +23,9 @@ import msgspec
 from msgspec import Meta
 
 from flask_app.errors import BundleError, ChecksumError
-from flask_app.record import FEATURES, UnitInterval
+from flask_app.record import FEATURES, SCHEMA_ID, UnitInterval
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 MODEL = "model.onnx"
 REFERENCE = "reference.parquet"
@@ -109,12 +109,13 @@ class Training(_Strict, frozen=True):
 
 
 class Manifest(_Strict, frozen=True):
-    """What a bundle says of itself."""
+    """What a bundle says of itself; `record_schema` is `flask_app.record.SCHEMA_ID`."""
 
     schema_version: int
     version: Version
     created_at: Timestamp
     dataset: TrainingData
+    record_schema: str
     features: tuple[Feature, ...]
     estimator: str
     calibration: str
@@ -246,6 +247,11 @@ def parse_manifest(path: object, content: bytes) -> Manifest:
     _check_features(f"{path}: features", [feature.name for feature in manifest.features])
     for number, row in enumerate(manifest.golden_rows):
         _check_features(f"{path}: golden_rows[{number}].features", list(row.features))
+    if manifest.record_schema != SCHEMA_ID:
+        raise BundleError(
+            f"{path}: record_schema is {manifest.record_schema}, this release serves {SCHEMA_ID}: "
+            "train anew"
+        )
     if manifest.version != manifest.content_version():
         raise BundleError(
             f"{path}: version {manifest.version} does not belong to its content, which gives "

@@ -69,9 +69,10 @@ class DirectoryStore:
 
     def versions(self) -> tuple[str, ...]:
         """See `ModelStore.versions`."""
-        if not self.path.is_dir():
-            return ()
-        names = (entry.name for entry in self.path.iterdir() if entry.is_dir())
+        with self._readable():
+            if not self.path.is_dir():
+                return ()
+            names = [entry.name for entry in self.path.iterdir() if entry.is_dir()]
         return tuple(sorted(name for name in names if re.fullmatch(VERSION_PATTERN, name)))
 
     def manifest(self, version: str) -> Manifest:
@@ -87,10 +88,12 @@ class DirectoryStore:
     def production(self) -> Pointer | None:
         """See `ModelStore.production`; raises `StoreError` for a pointer that is malformed."""
         path = self.path / POINTER
-        try:
-            return decode_pointer(path, path.read_bytes())
-        except FileNotFoundError:
-            return None
+        with self._readable():
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:
+                return None
+        return decode_pointer(path, content)
 
     def promote(self, version: str) -> Pointer:
         """See `ModelStore.promote`."""
@@ -128,6 +131,15 @@ class DirectoryStore:
             raise VersionExists(
                 f"{self.path} holds a damaged {version}, and versions are immutable ({error}): "
                 "remove that directory, then publish again"
+            ) from error
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"{self.path} cannot be read ({error}): give this user access to it"
             ) from error
 
     @contextmanager

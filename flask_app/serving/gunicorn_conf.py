@@ -4,11 +4,12 @@ Everything that differs between deployments comes from the SHILL_* settings.
 """
 
 import fcntl
+import os
 import sys
 from typing import Any
 
 from flask_app.errors import ShillError
-from flask_app.serving import asgi
+from flask_app.serving import asgi, worker
 from flask_app.serving.metrics import free_slot, take_slot
 from flask_app.serving.service_log import ServiceLog
 from flask_app.settings import Settings
@@ -19,7 +20,7 @@ except ShillError as error:
     sys.exit(f"error: {error}")
 
 wsgi_app = f"{asgi.__name__}:create()"
-worker_class = "asgi"
+worker_class = f"{worker.__name__}.Worker"
 asgi_loop = "asyncio"
 asgi_lifespan = "on"
 workers = _settings.workers
@@ -52,7 +53,16 @@ def on_starting(server: Any) -> None:
     """Empty the directory through which the workers will share their metrics."""
     directory = _settings.metrics_dir
     directory.mkdir(parents=True, exist_ok=True)
-    lock = (directory / ".lock").open("w")
+    # /dev/shm is open to all: what another user has put there would be written through.
+    if directory.is_symlink() or directory.stat().st_uid != os.geteuid():
+        sys.exit(
+            f"error: SHILL_METRICS_DIR={directory} is a link or another user's: remove it, or set "
+            "another directory"
+        )
+    try:
+        lock = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        sys.exit(f"error: SHILL_METRICS_DIR={directory} cannot be used ({error}): empty it")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -6,11 +6,14 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from flask_app.log.ids import PredictionId
+from flask_app.log.lines import Label
 from flask_app.model.bundle import CrossValidationMetrics, Feature, Threshold, TrainingData
-from flask_app.prediction_log import Label, PredictionId
 from flask_app.record import UnitInterval
 
 MAX_LABELS = 10_000
+DRY_RUN = "dry_run"
+"""The query parameter of requests that are answered, but neither logged nor counted."""
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):
@@ -55,8 +58,11 @@ class Readiness(msgspec.Struct, frozen=True):
 
     model_version: str
     prediction_log: Annotated[
-        Literal["writing", "dropping"],
-        Meta(description="`dropping` while the disk takes no more lines."),
+        Literal["writing", "dropping", "not-synced"],
+        Meta(
+            description="`dropping` while the disk takes no more lines, `not-synced` while lines "
+            "are written but cannot be forced to disk."
+        ),
     ]
     release: Annotated[str, Meta(description="The deployment's name, SHILL_RELEASE.")]
     status: Literal["ready"] = "ready"

@@ -137,6 +137,11 @@ class ServiceMetrics:
             "Predictions that were answered but could not be logged.",
             registry=own,
         )
+        self.log_sync_failures = Counter(
+            "shill_prediction_log_sync_failures",
+            "Attempts to force the prediction log or the label log to disk that failed.",
+            registry=own,
+        )
         self._requests = Histogram(
             "shill_http_request_duration_seconds",
             "Time from a request's headers to the end of its answer.",

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from flask_app import __version__
-from flask_app.record import Record
+from flask_app.record import FIELDS, Record
 from flask_app.serving.messages import (
+    DRY_RUN,
     Feedback,
     FeedbackReceipt,
     Health,
@@ -36,26 +37,25 @@ BODY_PROBLEMS = (
     "wrong-length",
     "wrong-format",
     "invalid-body",
+    "too-many-values",
+    "bad-request",
     "body-timeout",
     "body-too-large",
     "unsupported-media-type",
     "internal-error",
+    "overloaded",
 )
+PREDICTION_PROBLEMS = ("invalid-score", "not-ready")
 LIST_PROBLEMS = (*BODY_PROBLEMS, "empty-batch", "too-many-rows")
 
-RECORD_EXAMPLE = {
-    "auction_id": "732",
-    "bidder_tendency": 0.5,
-    "bidding_ratio": 0.35,
-    "successive_outbidding": 1,
-    "last_bidding": 0.74,
-    "auction_bids": 0.2,
-    "starting_price_average": 0.99,
-    "early_bidding": 0.42,
-    "winning_ratio": 0.9,
-    "auction_duration": 5,
-    "bidder_id": "g***r",
+DRY_RUN_PARAMETER = {
+    "name": DRY_RUN,
+    "in": "query",
+    "description": "Answer as usual, but log nothing and count nothing as traffic.",
+    "schema": {"type": "boolean", "default": False},
 }
+
+RECORD_EXAMPLE = {field.name: field.json_schema["examples"][0] for field in FIELDS}
 LABEL_EXAMPLE = {"prediction_id": "01936a3c-5b1e-7c4d-9a2f-0d6e8b7c1f35", "is_shill": True}
 
 
@@ -81,7 +81,7 @@ def operations(max_batch_rows: int) -> tuple[Operation, ...]:
             "/predict",
             "Score one record",
             Prediction,
-            BODY_PROBLEMS + ready,
+            BODY_PROBLEMS + PREDICTION_PROBLEMS,
             Record,
             RECORD_EXAMPLE,
         ),
@@ -90,7 +90,7 @@ def operations(max_batch_rows: int) -> tuple[Operation, ...]:
             "/predict_batch",
             "Score an array of records, all or none",
             Predictions,
-            LIST_PROBLEMS + ready,
+            LIST_PROBLEMS + PREDICTION_PROBLEMS,
             batch_type(max_batch_rows),
             [RECORD_EXAMPLE],
         ),
@@ -161,12 +161,13 @@ def _describe(operation: Operation, schema_of: Mapping[Any, Any]) -> dict[str, A
     problem = {PROBLEM_JSON: {"schema": schema_of[ProblemDetails]}}
     for status, names in sorted(by_status.items()):
         responses[str(status)] = {"description": ", ".join(names), "content": problem}
-    description = {
+    description: dict[str, Any] = {
         "operationId": operation.path.strip("/").replace("/", "_").replace(".", "_"),
         "summary": operation.summary,
         "responses": responses,
     }
     if operation.takes is not None:
+        description["parameters"] = [DRY_RUN_PARAMETER]
         body = {"schema": schema_of[operation.takes], "example": operation.example}
         description["requestBody"] = {"required": True, "content": {JSON: body}}
     return description

@@ -57,6 +57,11 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "too-many-rows": ProblemType(
         422, "A list has too many items", "Split it into several requests."
     ),
+    "too-many-values": ProblemType(
+        422,
+        "The body is wrong, and too large to say what is wrong with it",
+        "Send fewer items at once, or compare one with /openapi.json.",
+    ),
     "invalid-body": ProblemType(
         422, "The body has several kinds of problems", "Correct each of `errors`, by its type."
     ),
@@ -78,6 +83,16 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     # What the server lacks.
     "internal-error": ProblemType(
         500, "The server failed", "Try again; if it persists, see the service's log."
+    ),
+    "invalid-score": ProblemType(
+        500,
+        "The model's score is not a probability",
+        "Report it; nothing was logged. Another model may score the record: see /model.",
+    ),
+    "overloaded": ProblemType(
+        503,
+        "The server holds too many request bodies",
+        "Try again after the seconds that the Retry-After header names.",
     ),
     "not-ready": ProblemType(503, "The server is not ready", "Try again when /ready answers 200."),
     "log-unavailable": ProblemType(

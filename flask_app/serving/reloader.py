@@ -1,13 +1,15 @@
 """Follows the model store: what is promoted is loaded, verified and swapped in while serving."""
 
+import hashlib
 import logging
 import threading
 import time
 from collections.abc import Callable
 
 from flask_app.errors import BundleError, ChecksumError, GoldenRowError, S3Error, StoreError
+from flask_app.model.bundle import MANIFEST
 from flask_app.model.predictor import Predictor
-from flask_app.model.store import ModelStore, Pointer
+from flask_app.model.store import ModelStore, Pointer, make_pointer
 from flask_app.serving.metrics import ServiceMetrics
 
 logger = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ class Reloader:
         seconds: How often to look, s.
         metrics: Where failures are counted.
         use: Called with each model to use from now on.
+        pinned: Version to load instead of the promoted one; empty: the promoted one.
     """
 
     def __init__(
@@ -54,12 +57,14 @@ class Reloader:
         seconds: float,
         metrics: ServiceMetrics,
         use: Callable[[Predictor], None],
+        pinned: str = "",
     ) -> None:
         self.obstacle = "nothing has been looked for yet"
         self._store = store
         self._seconds = seconds
         self._metrics = metrics
         self._use = use
+        self._pinned = pinned
         self._version: str | None = None
         self._manifest_sha256: str | None = None
         self._failed: Pointer | None = None
@@ -89,7 +94,7 @@ class Reloader:
         """Look once, and load what is promoted unless it is in use already."""
         pointer = None
         try:
-            pointer = self._store.production()
+            pointer = self._wanted()
             if pointer is None:
                 self.obstacle = "no version has been promoted"
             elif pointer.manifest_sha256 == self._manifest_sha256:
@@ -101,6 +106,15 @@ class Reloader:
             if self._version is None and pointer is not None and pointer.previous is not None:
                 self._fall_back(pointer.previous)
         self._metrics.store_unreachable(self._store.unreachable)
+
+    def _wanted(self) -> Pointer | None:
+        if not self._pinned:
+            return self._store.production()
+        manifest = (self._store.fetch(self._pinned) / MANIFEST).read_bytes()
+        sha256 = hashlib.sha256(manifest).hexdigest()
+        if self._failed and self._failed.manifest_sha256 == sha256:
+            return self._failed
+        return make_pointer(self._pinned, sha256, previous=None)
 
     def _load(self, version: str, manifest_sha256: str | None) -> None:
         self._use(Predictor.load(self._store.fetch(version), manifest_sha256=manifest_sha256))

@@ -2,7 +2,8 @@
 
 `msgspec` decodes and validates a good body in one pass, but it stops at the first fault and
 silently takes the last of several equal keys. So whatever it refuses, or may have misread, is
-parsed once more by `explain`, which reports every fault with a JSON pointer.
+parsed once more by `explain`, which reports every fault with a JSON pointer. That builds the whole
+document, so a body with more values than a right one could have is refused unexplained.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Annotated, Any, NamedTuple, cast
@@ -19,12 +20,18 @@ from typing import Annotated, Any, NamedTuple, cast
 import msgspec
 from msgspec import UNSET, Meta, inspect
 
+from flask_app.log.lines import Label
 from flask_app.record import DEFAULT_AUCTION_DURATION_DAYS, Record
+from flask_app.serving.messages import MAX_LABELS, Feedback
 from flask_app.serving.problems import FieldError, Problem, type_uri
 
 MAX_ERRORS = 100
 MAX_SHOWN = 60
 """Longest excerpt of a caller's value or key in a message, characters."""
+MIN_EXPLAINED_VALUES = 10_000
+"""A body of no more values than this is explained whatever it should have been."""
+EXPLAINED_VALUES_RATIO = 2
+"""A body is explained up to so many times the values that the largest right one has."""
 MAX_DIGITS = 308
 """Longer integers are taken for infinite: no float can hold them."""
 
@@ -40,17 +47,25 @@ def batch_type(max_rows: int) -> Any:
     return Annotated[list[Record], Meta(min_length=1, max_length=max_rows)]
 
 
-class RecordDecoder:
-    """Decodes the bodies of `POST /predict` and `POST /predict_batch`.
+class _Labels(msgspec.Struct, forbid_unknown_fields=True):
+    """`Feedback` of any length: msgspec would decode all labels before it counts them."""
+
+    labels: list[Label]
+
+
+class BodyDecoder:
+    """Decodes the bodies of `POST /predict`, `POST /predict_batch` and `POST /feedback`.
 
     Args:
         max_batch_rows: Most records in a batch.
     """
 
     def __init__(self, max_batch_rows: int) -> None:
+        self._max_batch_rows = max_batch_rows
         self._batch_type = batch_type(max_batch_rows)
         self._one = msgspec.json.Decoder(Record)
-        self._many: msgspec.json.Decoder[list[Record]] = msgspec.json.Decoder(self._batch_type)
+        self._many = msgspec.json.Decoder(list[Record])
+        self._labels = msgspec.json.Decoder(_Labels)
 
     def one(self, body: bytes) -> list[Record]:
         """Decode one record; raises `Problem` if the body is anything else."""
@@ -64,9 +79,31 @@ class RecordDecoder:
         """Decode a batch; raises `Problem` if the body is anything else."""
         with contextlib.suppress(ValueError, RecursionError):
             records = self._many.decode(body)
-            if _quotes(records) == body.count(b'"'):
+            _check_count(records, self._max_batch_rows, "")
+            if records and _quotes(records) == body.count(b'"'):
                 return records
         return cast(list[Record], explain(body, self._batch_type))
+
+    def labels(self, body: bytes) -> list[Label]:
+        """Decode `Feedback`; raises `Problem` if the body is anything else."""
+        with contextlib.suppress(ValueError, RecursionError):
+            labels = self._labels.decode(body).labels
+            _check_count(labels, MAX_LABELS, "/labels")
+            if labels and _quotes_of_labels(labels) == body.count(b'"'):
+                return labels
+        return cast(Feedback, explain(body, Feedback)).labels
+
+
+def _check_count(items: Sequence[object], most: int, pointer: str) -> None:
+    if len(items) > most:
+        raise _refusal([_too_many(len(items), most, pointer)], Counter())
+
+
+def _quotes_of_labels(labels: list[Label]) -> int:
+    """Count the quotation marks that spell `labels` when no key is repeated; see `_quotes`."""
+    times = sum(label.labelled_at is not UNSET for label in labels)
+    # The key of the list; of each label two keys and the id, and a time's key and value.
+    return 2 * (1 + 3 * len(labels) + 2 * times)
 
 
 def _quotes(records: list[Record]) -> int:
@@ -97,6 +134,12 @@ def explain(body: bytes, kind: Any) -> Any:
     Raises:
         Problem: The body is not a `kind`. Its name is the errors' common type, if they have one.
     """
+    most = max(MIN_EXPLAINED_VALUES, EXPLAINED_VALUES_RATIO * _values(inspect.type_info(kind)))
+    # Each value but the first comes after one of these, which strings may contain as well.
+    values = sum(body.count(mark) for mark in (b",", b"[", b"{"))
+    if values > most:
+        detail = f"it is not as it should be, and has some {values} values, more than {most}"
+        raise Problem("too-many-values", detail)
     document = _Document(body)
     if document.plain:
         try:
@@ -111,6 +154,19 @@ def explain(body: bytes, kind: Any) -> Any:
         return msgspec.convert(document.value, kind)
     except msgspec.ValidationError as error:
         raise Problem("invalid-body", str(error)) from None
+
+
+def _values(kind: inspect.Type) -> int:
+    """Return how many values, itself included, a right value of type `kind` has at most."""
+    match kind:
+        case inspect.Metadata():
+            return _values(kind.type)
+        case inspect.StructType():
+            return 1 + sum(_values(field.type) for field in kind.fields)
+        case inspect.ListType():
+            return 1 + (kind.max_length or 1) * _values(kind.item_type)
+        case _:
+            return 1
 
 
 def _refusal(shown: list[FieldError], omitted: Counter[str]) -> Problem:
@@ -234,8 +290,7 @@ class _Document:
         elif len(value) < (kind.min_length or 0):
             yield _error(pointer, "empty-batch", f"fewer items than the minimum {kind.min_length}")
         elif kind.max_length is not None and len(value) > kind.max_length:
-            detail = f"{len(value)} items are more than the maximum {kind.max_length}"
-            yield _error(pointer, "too-many-rows", detail)
+            yield _too_many(len(value), kind.max_length, pointer)
         else:
             for index, item in enumerate(value):
                 yield from self.errors(item, kind.item_type, f"{pointer}/{index}")
@@ -279,6 +334,10 @@ def _datetime_errors(value: Any, pointer: str) -> Iterator[FieldError]:
     except msgspec.ValidationError:
         detail = f"{_excerpt(value)} is not a date-time with its zone, as 2026-11-23T12:00:00Z is"
         yield _error(pointer, "wrong-format", detail)
+
+
+def _too_many(count: int, most: int, pointer: str) -> FieldError:
+    return _error(pointer, "too-many-rows", f"{count} items are more than the maximum {most}")
 
 
 def _wrong_type(expected: str, value: Any, pointer: str) -> FieldError:

@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from flask_app.serving import openapi
 from flask_app.serving.problems import PROBLEM_TYPES, Problem, Response, name_of_status
-from flask_app.serving.service import Service, check_media_type
+from flask_app.serving.service import Operation, RequestHead, Service
 
 logger = logging.getLogger(__name__)
 
@@ -57,20 +57,14 @@ def _add_operations(app: Flask, service: Service) -> None:
     def describe(operation: Callable[[], Response]) -> FlaskResponse:
         return _reply(operation())
 
-    def score(operation: Callable[[bytes], Response]) -> FlaskResponse:
-        return _reply(service.answer(operation, request.get_data(), *_media_type()))
-
-    def feedback() -> FlaskResponse:
-        check_media_type(*_media_type())
-        return _reply(service.feedback(request.get_data()))
+    def answer(operation: Operation) -> FlaskResponse:
+        return _reply(service.answer(operation, request.get_data(), _head()))
 
     app.add_url_rule("/health", "health", partial(describe, service.health))
     app.add_url_rule("/ready", "ready", partial(describe, service.readiness))
     app.add_url_rule("/model", "model", partial(describe, service.describe_model))
-    post = partial(app.add_url_rule, methods=["POST"])
-    post("/predict", "predict", partial(score, service.predict))
-    post("/predict_batch", "predict_batch", partial(score, service.predict_batch))
-    post("/feedback", "feedback", feedback)
+    for path, operation in service.operations.items():
+        app.add_url_rule(path, path[1:], partial(answer, operation), methods=["POST"])
 
 
 def _add_documentation(app: Flask, service: Service) -> None:
@@ -89,9 +83,13 @@ def _add_documentation(app: Flask, service: Service) -> None:
     app.add_url_rule("/openapi.json", "openapi", partial(_reply, Response(document)))
 
 
-def _media_type() -> tuple[str, str]:
+def _head() -> RequestHead:
     headers = request.headers
-    return headers.get("Content-Type", ""), headers.get("Content-Encoding", "")
+    return RequestHead(
+        headers.get("Content-Type", ""),
+        headers.get("Content-Encoding", ""),
+        request.query_string.decode("latin-1"),
+    )
 
 
 def _reply(response: Response) -> FlaskResponse:

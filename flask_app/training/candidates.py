@@ -1,18 +1,23 @@
-"""The classifiers that training compares; skl2onnx converts each of them."""
+"""What training compares: functions that make classifiers, and means of several."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol, Self
+import importlib.util
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier, VotingClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+
+from flask_app.errors import TrainingError
+
+_OURS = "flask_app.training.classifiers"
 
 
 class Classifier(Protocol):
-    """What training needs of a classifier; rows are float32 (n, 9), labels 0 or 1."""
+    """What training needs of a classifier; rows are float32 (n, features), labels 0 or 1."""
 
     def fit(self, rows: NDArray[np.float32], labels: NDArray[np.int8]) -> Self:
         """Fit anew."""
@@ -21,44 +26,92 @@ class Classifier(Protocol):
         """Return the probabilities of honest and of shill, (n, 2)."""
 
 
-Members = Mapping[str, float]
-"""What a candidate is the mean of: classifiers by name, each with its weight; the sum is 1."""
+@dataclass(frozen=True)
+class Member:
+    """A classifier that a candidate is made of.
 
-CANDIDATES: Mapping[str, Members] = {
-    "logistic_regression": {"logistic_regression": 1.0},
-    "random_forest": {"random_forest": 1.0},
-    "gradient_boosting": {"gradient_boosting": 1.0},
+    Attributes:
+        function: MODULE:FUNCTION that takes a seed and returns the classifier unfitted. It is
+            imported when it is called: most commands need no scikit-learn.
+        weight: In the mean of the candidate's members; their sum is 1.
+    """
+
+    function: str
+    weight: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """Of the classifier: the function's."""
+        return self.function.rpartition(":")[2]
+
+    @property
+    def source(self) -> Path:
+        """The file of its module, which is not imported for that."""
+        spec = importlib.util.find_spec(self.function.partition(":")[0])
+        if spec is None or spec.origin is None:
+            raise TrainingError(f"{self.function}: its module has no file: put it into one")
+        return Path(spec.origin)
+
+    def make(self, seed: int) -> Classifier:
+        """Return the classifier, unfitted."""
+        function: Callable[[int], Classifier] = pkgutil.resolve_name(self.function)
+        return function(seed)
+
+
+Candidate = Sequence[Member]
+"""The weighted mean of its members' probabilities."""
+
+_REGRESSION = f"{_OURS}:logistic_regression"
+_FOREST = f"{_OURS}:random_forest"
+_BOOSTING = f"{_OURS}:gradient_boosting"
+
+CANDIDATES: Mapping[str, Candidate] = {
+    "logistic_regression": [Member(_REGRESSION)],
+    "random_forest": [Member(_FOREST)],
+    "gradient_boosting": [Member(_BOOSTING)],
     # Where every tree says 0 a forest ranks nothing; a little regression does.
-    "smoothed_forest": {"random_forest": 0.95, "logistic_regression": 0.05},
+    "smoothed_forest": [Member(_FOREST, 0.95), Member(_REGRESSION, 0.05)],
 }
 """What is compared, the simplest first."""
 
 
-def build(members: Members, seed: int) -> Classifier:
-    """Return the unfitted classifier that gives the weighted mean of its members."""
-    built = [(name, _build_member(name, seed)) for name in members]
-    classifier: Classifier = built[0][1]
-    if len(built) > 1:
-        classifier = VotingClassifier(
-            built,
-            voting="soft",
-            weights=np.array(list(members.values())),  # skl2onnx takes no list
-            flatten_transform=False,  # irrelevant here, but skl2onnx converts no other value
-        )
-    return classifier
+def chosen(names: Iterable[str]) -> Mapping[str, Candidate]:
+    """Return the candidates `names`; all of `CANDIDATES` if there are none.
 
+    Args:
+        names: Keys of `CANDIDATES`, or MODULE:FUNCTION of your own, see `Member`.
 
-def _build_member(name: str, seed: int) -> Any:
-    match name:
-        case "logistic_regression":
-            return make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cholesky"))
-        case "random_forest":
-            # Every feature at each split: with the usual root of them the Brier score triples.
-            # A power of two of fully grown trees: their mean is exact in float32, so in ONNX too.
-            return RandomForestClassifier(n_estimators=128, max_features=None, random_state=seed)
-        case "gradient_boosting":
-            # As good as 300 trees of depth 4, in a third of the time.
-            return GradientBoostingClassifier(
-                n_estimators=100, max_depth=6, subsample=0.8, random_state=seed
+    Raises:
+        TrainingError: There is no such candidate, or two have one name.
+    """
+    found: dict[str, Candidate] = {}
+    for text in names:
+        candidate = CANDIDATES.get(text) or [_own(text)]
+        name = text.rpartition(":")[2]
+        if name in found or (name in CANDIDATES and name != text):
+            raise TrainingError(
+                f"SHILL_CANDIDATES: two candidates are named {name}: rename the function of {text}"
             )
-    raise ValueError(f"no such member: {name}")
+        found[name] = candidate
+    return found or CANDIDATES
+
+
+def _own(function: str) -> Member:
+    if ":" not in function:
+        raise TrainingError(
+            f"SHILL_CANDIDATES: there is no candidate {function!r}: give {', '.join(CANDIDATES)} "
+            "or MODULE:FUNCTION of your own"
+        )
+    try:
+        found = pkgutil.resolve_name(function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise TrainingError(
+            f"SHILL_CANDIDATES: {function} cannot be imported ({error}): install its package, or "
+            "name its directory in PYTHONPATH"
+        ) from None
+    if not inspect.isfunction(found):
+        raise TrainingError(
+            f"SHILL_CANDIDATES: {function} is no function: give one that takes a seed and returns "
+            "an unfitted classifier"
+        )
+    return Member(function)

@@ -24,7 +24,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from flask_app.errors import TrainingError
 from flask_app.model.bundle import CrossValidationMetrics
 from flask_app.training.calibration import CALIBRATIONS, Calibration
-from flask_app.training.candidates import Classifier, Members, build
+from flask_app.training.candidates import Candidate, Classifier
 from flask_app.training.evaluation import Labels, Predictions, Probabilities, measure_folds
 
 FOLDS = 5
@@ -100,7 +100,9 @@ class Selection:
     metrics: CrossValidationMetrics
 
 
-def run_trials(examples: Examples, candidates: Mapping[str, Members], seed: int) -> Iterator[Trial]:
+def run_trials(
+    examples: Examples, candidates: Mapping[str, Candidate], seed: int
+) -> Iterator[Trial]:
     """Yield the trial of each of `candidates`, as it is done.
 
     Raises:
@@ -112,18 +114,17 @@ def run_trials(examples: Examples, candidates: Mapping[str, Members], seed: int)
     inner = [examples.split(subset, seed) for subset in [*(fit for fit, _ in outer), everything]]
     splits = [*outer, *itertools.chain(*inner)]
     scored: dict[str, list[Probabilities]] = {}
-    for name, members in candidates.items():
-        for member in members:
-            if member not in scored:
+    for name, candidate in candidates.items():
+        for member in candidate:
+            if member.name not in scored:
                 # Threads: the ensembles release the GIL, and nothing has to be copied.
-                scored[member] = Parallel(n_jobs=-1, prefer="threads")(
-                    delayed(_fit_and_score)(build({member: 1.0}, seed), examples, *split)
-                    for split in splits
+                scored[member.name] = Parallel(n_jobs=-1, prefer="threads")(
+                    delayed(_fit_and_score)(member.make(seed), examples, *split) for split in splits
                 )
-        weights = list(members.values())
+        weights = [member.weight for member in candidate]
         means = (
             np.average(probabilities, axis=0, weights=weights)
-            for probabilities in zip(*(scored[member] for member in members), strict=True)
+            for probabilities in zip(*(scored[member.name] for member in candidate), strict=True)
         )
         raw = [(score, next(means)) for _, score in outer]
         choices = [

@@ -4,9 +4,19 @@ import sys
 from pathlib import Path
 
 from flask_app.data import uci
-from flask_app.data.dataset import Dataset, read_csv
+from flask_app.data.dataset import Dataset, parse_columns, read_csv
 from flask_app.settings import Settings
 from flask_app.simulator.simulation import simulate
+
+
+def read(path: Path, settings: Settings) -> Dataset:
+    """Read the user's CSV at `path`, whose columns SHILL_DATASET_COLUMNS may name otherwise.
+
+    Raises:
+        DataError: It cannot be read or trusted.
+        SettingError: That setting is malformed.
+    """
+    return read_csv(path, columns=parse_columns(settings.dataset_columns))
 
 
 def load(settings: Settings) -> Dataset:
@@ -19,7 +29,8 @@ def load(settings: Settings) -> Dataset:
         DataError: The named, cached or downloaded file cannot be read or trusted.
     """
     if settings.dataset:
-        dataset, reason = read_csv(Path(settings.dataset)), f"SHILL_DATASET={settings.dataset}"
+        dataset = read(Path(settings.dataset), settings)
+        reason = f"SHILL_DATASET={settings.dataset}"
     else:
         try:
             path = uci.fetch(settings.cache_dir)

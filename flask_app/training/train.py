@@ -14,15 +14,17 @@ from flask_app.data.dataset import Dataset
 from flask_app.errors import TrainingError
 from flask_app.model import bundle
 from flask_app.model.predictor import GOLDEN_TOLERANCE, Predictor
-from flask_app.record import FEATURES
+from flask_app.record import FEATURES, SCHEMA_ID
 from flask_app.reference.thresholds import find_thresholds
-from flask_app.training.candidates import CANDIDATES, Members, build
+from flask_app.training.candidates import CANDIDATES, Candidate, Classifier
 from flask_app.training.card import model_card
+from flask_app.training.classifiers import build
 from flask_app.training.export import to_onnx
 from flask_app.training.golden import golden_rows
 from flask_app.training.provenance import provenance
 from flask_app.training.selection import (
     THRESHOLD_RULE,
+    Choice,
     Examples,
     Selection,
     Trial,
@@ -54,7 +56,7 @@ def train(
     seed: int,
     parent: Path,
     *,
-    candidates: Mapping[str, Members] = CANDIDATES,
+    candidates: Mapping[str, Candidate] = CANDIDATES,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Trained:
     """Compare `candidates`, fit the best to all of `dataset` and write its bundle into `parent`.
@@ -81,12 +83,13 @@ def train(
     def score(rows: NDArray[np.float32]) -> NDArray[np.float64]:
         return choice.calibration(classifier.predict_proba(rows)[:, 1])
 
-    manifest = _manifest(dataset, seed, examples, trials, selection, score)
+    training = provenance(dataset, seed, candidates)
+    manifest = _manifest(dataset, training, examples, trials, selection, score)
     directory = bundle.write(
         parent,
         manifest,
         {
-            bundle.MODEL: to_onnx(classifier, choice.calibration),
+            bundle.MODEL: _converted(choice, classifier),
             bundle.REFERENCE: _reference(dataset, examples, selection),
             bundle.DRIFT_CALIBRATION: find_thresholds(
                 examples.rows, examples.auctions, seed
@@ -106,7 +109,7 @@ def train(
 
 def _manifest(
     dataset: Dataset,
-    seed: int,
+    training: bundle.Training,
     examples: Examples,
     trials: Sequence[Trial],
     selection: Selection,
@@ -124,6 +127,7 @@ def _manifest(
             auctions=len(np.unique(examples.auctions)),
             shill_share=float(examples.labels.mean()),
         ),
+        record_schema=SCHEMA_ID,
         features=tuple(
             bundle.Feature(name=name, minimum=float(least), maximum=float(greatest))
             for name, least, greatest in ranges
@@ -141,9 +145,19 @@ def _manifest(
             for trial in trials
         ),
         golden_rows=golden_rows(examples.rows, score, selection.choice.threshold),
-        training=provenance(dataset, seed),
+        training=training,
         files={},
     )
+
+
+def _converted(choice: Choice, classifier: Classifier) -> bytes:
+    try:
+        return to_onnx(classifier, choice.calibration)
+    except (RuntimeError, NameError) as error:  # whatever skl2onnx raises
+        raise TrainingError(
+            f"{choice.candidate} cannot be converted to ONNX ({error}): use a classifier that "
+            "skl2onnx converts, or leave it out of SHILL_CANDIDATES"
+        ) from error
 
 
 def _reference(dataset: Dataset, examples: Examples, selection: Selection) -> bytes:

@@ -1,12 +1,15 @@
 """The workflows name what exists, and docs/cicd.md names what they need."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from flask_app import __version__
 from tests import run
 from tests.terraform.pages import blocks
 from tests.terraform.tools import TERRAFORM
@@ -47,8 +50,8 @@ def defaults() -> dict[str, Any]:
     }
 
 
-def test_there_are_both() -> None:
-    assert [workflow.name for workflow in WORKFLOWS] == ["ci.yml", "deploy.yml"]
+def test_there_are_three() -> None:
+    assert [workflow.name for workflow in WORKFLOWS] == ["ci.yml", "deploy.yml", "release.yml"]
 
 
 def test_each_path_leads_somewhere() -> None:
@@ -56,9 +59,9 @@ def test_each_path_leads_somewhere() -> None:
         (folder / path).resolve().relative_to(ROOT)
         for folder, script in scripts()
         for path in re.findall(r"(?<![\w/$.-])@?((?:\.\./|\.\w+/|\w+/)[\w./-]*\w)", script)
-        if not path.startswith((".venv", "../.venv", "dev/"))
+        if not path.startswith((".venv", "../.venv", "dev/", "dist/"))
     }
-    assert {Path(".ci/run"), Path("flask_app/image_context.py")} <= named
+    assert {Path(".ci/run"), Path("roles/container_image/files/image_context.py")} <= named
     assert [path for path in named if not (ROOT / path).exists() and str(path) not in MADE] == []
 
 
@@ -76,7 +79,8 @@ def test_each_playbook_and_folder_exists() -> None:
 def test_each_make_target_exists() -> None:
     targets = {target for _, script in scripts() for target in re.findall(r"make (\S+)", script)}
     makefile = (ROOT / "Makefile").read_text()
-    assert targets == {".venv/.locked"}
+    assert targets == {".venv/.locked", "wheel"}
+    assert "\nwheel: " in makefile
     assert "VENV := .venv\n" in makefile
     assert "DESK := $(VENV)/.locked\n" in makefile
 
@@ -150,12 +154,12 @@ def test_each_action_is_pinned_to_a_commit_and_says_which_version_that_is() -> N
             assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), used
 
 
-def test_only_jobs_that_need_aws_may_ask_for_a_token_and_none_may_write_the_repository() -> None:
+def test_only_jobs_that_need_aws_may_ask_for_a_token_and_only_a_release_is_written() -> None:
     for workflow in WORKFLOWS:
         assert yaml.safe_load(workflow.read_text())["permissions"] == {}
         for name, job in jobs(workflow).items():
             permissions = job["permissions"]
-            assert permissions["contents"] == "read", name
+            assert permissions["contents"] == ("write" if name == "release" else "read"), name
             assert ("id-token" in permissions) == (name in ("plan", "deploy")), name
 
 
@@ -165,3 +169,37 @@ def test_what_deploys_waits_for_the_environment() -> None:
         assert ("AWS_DEPLOYER_ROLE" in str(job["steps"])) == (
             job.get("environment") == "production"
         ), name
+
+
+def release(tmp_path: Path, tag: str) -> subprocess.CompletedProcess[str]:
+    """Run the last step of the release with a `gh` that prints its arguments."""
+    (script,) = (step["run"] for step in steps() if "gh release" in step.get("run", ""))
+    (tmp_path / "CHANGELOG.md").write_bytes((ROOT / "CHANGELOG.md").read_bytes())
+    (tmp_path / "dist").mkdir()
+    for suffix in ("-py3-none-any.whl", ".tar.gz"):
+        (tmp_path / f"dist/shill_bidding-{__version__}{suffix}").touch()
+    (tmp_path / "gh").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "gh").chmod(0o755)
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "GITHUB_REF_NAME": tag},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_release_has_the_wheel_and_the_notes_of_its_version(tmp_path: Path) -> None:
+    done = release(tmp_path, f"v{__version__}")
+    assert done.returncode == 0, done.stderr
+    assert f"release\ncreate\nv{__version__}\n--verify-tag" in done.stdout
+    assert "### Added" in done.stdout
+    assert "Keep a" not in done.stdout
+    assert f"dist/shill_bidding-{__version__}-py3-none-any.whl" in done.stdout
+
+
+def test_a_tag_that_is_not_the_version_is_not_released(tmp_path: Path) -> None:
+    done = release(tmp_path, "v9.9.9")
+    assert done.returncode != 0
+    assert "release" not in done.stdout

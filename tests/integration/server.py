@@ -21,9 +21,10 @@ from typing import Any, NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from flask_app.log.lines import LoggedPrediction
 from flask_app.model.directory_store import DirectoryStore
-from flask_app.prediction_log import LoggedPrediction, SegmentReader
 from flask_app.record import FEATURES
+from tests.traffic import LogReader
 
 RECORD: dict[str, Any] = {"auction_id": "732"} | dict.fromkeys(FEATURES, 0.5)
 JSON = {"Content-Type": "application/json"}
@@ -90,12 +91,15 @@ class Server:
 
     command = (sys.executable, "-m", "gunicorn", "-c", "python:flask_app.serving.gunicorn_conf")
 
-    def __init__(self, directory: Path, port: int | None = None, **settings: Any) -> None:
+    def __init__(
+        self, directory: Path, port: int | None = None, *, cwd: Path | None = None, **settings: Any
+    ) -> None:
         directory.mkdir(exist_ok=True)
         self.store = DirectoryStore(directory / "models")
         self.log_dir = directory / "predictions"
         self.output = directory / "server.log"
         self.port = port or free_port()
+        self.cwd = cwd
         defaults = {
             "bind": f"127.0.0.1:{self.port}",
             "log_dir": self.log_dir,
@@ -116,7 +120,7 @@ class Server:
         """Start, and wait until every worker answers."""
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                self.command, env=self.environment, stdout=output, stderr=output
+                self.command, cwd=self.cwd, env=self.environment, stdout=output, stderr=output
             )
         wait_until(lambda: self.text().count("ASGI server listening") == self.workers)
 
@@ -190,7 +194,7 @@ class Server:
 
     def logged(self) -> tuple[list[LoggedPrediction], int]:
         """Return the lines of the prediction log, and how many are torn."""
-        reader = SegmentReader(self.log_dir, LoggedPrediction)
+        reader = LogReader(self.log_dir, LoggedPrediction)
         return list(reader), reader.torn_lines
 
 

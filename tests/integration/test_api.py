@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from flask_app.prediction_log import LoggedLabel, SegmentReader
+from flask_app.log.lines import LoggedLabel
 from tests.integration.server import RECORD, Server, exchange, problem, raw_request
+from tests.traffic import LogReader
 
 ROUTES = {
     "/predict": "OPTIONS, POST",
@@ -225,7 +226,7 @@ def test_labels_are_on_disk_before_the_answer_and_may_be_sent_again(server: Serv
         assert (answer.status, answer.json) == (200, {"recorded": 1})
     changed = {"prediction_id": identifier, "is_shill": False}
     server.post("/feedback", {"labels": [changed]})
-    lines = list(SegmentReader(server.log_dir / "labels", LoggedLabel))
+    lines = list(LogReader(server.log_dir / "labels", LoggedLabel))
     labels = [line for line in lines if line.prediction_id == identifier]
     # The workers' segments are read one after the other; the time tells which came last.
     labels.sort(key=lambda line: line.at)

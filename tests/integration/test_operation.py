@@ -1,15 +1,19 @@
 """The service as its operators meet it: settings, readiness, metrics, stopping, a full disk."""
 
+import os
 import resource
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
-from flask_app.prediction_log import LoggedPrediction, SegmentReader, is_open
+from flask_app.cli import main
+from flask_app.log.segment import is_open, list_segments
 from tests.integration.conftest import Figure, Serve
 from tests.integration.server import (
     RECORD,
+    Answer,
     Server,
     exchange,
     load,
@@ -50,7 +54,7 @@ def test_metrics_of_two_workers_add_up_exactly(serve: Serve) -> None:
     lines, _ = server.logged()
     probabilities = sum(line.probability for line in lines)
     assert server.metric("shill_prediction_probability_sum") == pytest.approx(probabilities)
-    segments = SegmentReader(server.log_dir, LoggedPrediction).segments()
+    segments = list_segments(server.log_dir)
     assert len(segments) == 2, "both workers were to take part"
 
 
@@ -60,6 +64,53 @@ def test_a_slow_body_is_given_up(serve: Serve) -> None:
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"/docs/errors#body-timeout" in answer
     assert server.metric("shill_prediction_errors_total", reason="body-timeout") == 1
+
+
+def test_the_smoke_test_leaves_neither_predictions_nor_counts(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve()
+    monkeypatch.setenv("SHILL_MODEL_STORE", str(server.store.path))
+    assert main(["smoke", server.url]) == 0
+    assert server.logged() == ([], 0)
+    assert server.metric("shill_predictions_total") == 0
+    assert server.metric("shill_prediction_errors_total") == 0
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /predict HTTP/1.1\r\nHost: te"])
+def test_a_connection_without_a_request_is_closed(serve: Serve, sent: bytes) -> None:
+    server = serve(request_timeout_seconds=0.3)
+    assert exchange(server, sent) == b""
+
+
+def test_bodies_made_to_fill_the_memory_do_not(serve: Serve, record_property: Figure) -> None:
+    server = serve(workers=1)
+    content = b'{"labels":[' + b"{}," * ((8 * 2**20 - 20) // 3) + b"{}]}"
+    (worker,) = server.pids()
+    before = peak_bytes(worker)
+    answers: list[Answer] = []
+    for path in ("/feedback", "/predict_batch"):
+        threads = [
+            threading.Thread(target=lambda path=path: answers.append(server.post(path, content)))
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    grown = peak_bytes(worker) - before
+    record_property("MiB that eight bodies of 8 MiB, four at once, added", round(grown / 2**20))
+    assert {(answer.status, problem(answer)) for answer in answers} <= {
+        (422, "too-many-values"),
+        (503, "overloaded"),
+    }
+    assert grown < 200 * 2**20, "two workers and their models must fit into 512 MiB"
+
+
+def peak_bytes(pid: int) -> int:
+    """Return the most memory that a process has had resident so far."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def test_the_service_log_is_one_json_object_a_line(serve: Serve) -> None:
@@ -100,7 +151,7 @@ def test_when_the_disk_is_full_predictions_go_on_and_what_is_not_logged_is_count
     server = serve(workers=1)
     # Enough for the segment to be the largest file: the limit is for all that the worker writes.
     server.post("/predict_batch", [RECORD] * 50)
-    (segment,) = SegmentReader(server.log_dir, LoggedPrediction).segments()
+    (segment,) = list_segments(server.log_dir)
     (worker,) = server.pids()
     unlimited = resource.prlimit(worker, resource.RLIMIT_FSIZE)
     # From here on the kernel takes a part of the next line and no more, as a full disk does.
@@ -131,7 +182,7 @@ def test_a_graceful_stop_under_load_loses_nothing(serve: Serve) -> None:
     assert torn == 0
     assert len(set(logged)) == len(logged)
     assert set(traffic.acknowledged) == set(logged)
-    segments = SegmentReader(server.log_dir, LoggedPrediction).segments()
+    segments = list_segments(server.log_dir)
     assert not any(map(is_open, segments))
 
 
@@ -164,6 +215,33 @@ def test_a_second_service_does_not_empty_the_metrics_of_the_first(serve: Serve) 
     assert done.returncode == 1
     assert "SHILL_METRICS_DIR" in done.stderr
     assert first.get("/ready").status == 200
+
+
+def test_nothing_is_written_through_a_planted_link(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("precious")
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics/.lock").symlink_to(target)
+    server = Server(tmp_path)
+    done = subprocess.run(
+        server.command, env=server.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "SHILL_METRICS_DIR" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert target.read_text() == "precious"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_metrics_directory_of_another_user_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "metrics").mkdir()
+    os.chown(tmp_path / "metrics", 12345, 12345)
+    server = Server(tmp_path)
+    done = subprocess.run(
+        server.command, env=server.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "another user's: remove it" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from flask_app.log.segment import is_open
 from flask_app.model.s3_store import S3Store
-from flask_app.prediction_log import is_open
 from tests.integration.conftest import Bundles, Figure
 from tests.integration.server import RECORD, Server, load, running, wait_until
 from tests.s3 import BUCKET, s3_elsewhere

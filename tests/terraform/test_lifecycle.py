@@ -130,10 +130,15 @@ def test_hosts_know_what_site_yml_needs_of_them(chain: Chain, inventories: dict[
             }.items() <= variables[host].items()
 
 
+def known_by(instance_id: str) -> str:
+    """How SSH checks a host: by its id, because addresses are used again."""
+    return f"-o HostKeyAlias={instance_id} -o StrictHostKeyChecking=accept-new"
+
+
 def test_ansible_connects_to_the_elastic_address(chain: Chain) -> None:
     addresses = chain.environments["production"].outputs["hosts"]
     assert chain.rendered("[ansible_user, ansible_host, ansible_ssh_common_args | trim]") == {
-        name: ["admin", addresses[key]["public_ip"], "-o StrictHostKeyChecking=accept-new"]
+        name: ["admin", addresses[key]["public_ip"], known_by(addresses[key]["id"])]
         for key, name in hosts(chain, "production").items()
     }
 
@@ -141,13 +146,15 @@ def test_ansible_connects_to_the_elastic_address(chain: Chain) -> None:
 def test_roles_get_their_variables_from_it(chain: Chain) -> None:
     outputs = chain.environments["production"].outputs
     variables = (
-        "[prediction_archive_target, node_exporter_bind, prometheus_alertmanager_sns_topic_arn]"
+        "[prediction_archive_target, node_exporter_bind, prometheus_alertmanager_sns_topic_arn,"
+        " prometheus_scrape_address]"
     )
     assert chain.rendered(variables, "--limit", "monitoring") == {
         hosts(chain, "production")["1"]: [
             f"s3://{outputs['bucket']}",
             f"{outputs['hosts']['1']['private_ip']}:9100",
             outputs["alert_topic_arn"],
+            outputs["hosts"]["1"]["private_ip"],
         ]
     }
 
@@ -160,9 +167,9 @@ def test_one_variable_makes_ansible_connect_through_aws(chain: Chain) -> None:
         " --document-name AWS-StartSSHSession --parameters portNumber=%p",
     }.items():
         chosen = ("-e", f"aws_connection={connection}")
-        arguments = f'-o StrictHostKeyChecking=accept-new -o ProxyCommand="{command}"'
         assert chain.rendered("[ansible_host, ansible_ssh_common_args]", *chosen) == {
-            name: [ids[key]["id"], arguments] for key, name in hosts(chain, "production").items()
+            name: [ids[key]["id"], f'{known_by(ids[key]["id"])} -o ProxyCommand="{command}"']
+            for key, name in hosts(chain, "production").items()
         }
 
 
@@ -217,8 +224,9 @@ def test_site_yml_plays_on_the_hosts_by_their_roles(chain: Chain) -> None:
     named = hosts(chain, "production")
     shown = chain.ansible("ansible-playbook", "--list-hosts", "site.yml")
     plays = [play for play in shown.split("\n\n") if "play #" in play]
-    (serving,) = [play for play in plays if "Serve the model" in play]
-    assert all(name in serving for name in named.values())
+    serving = [play for play in plays if "(model_servers)" in play]
+    assert serving
+    assert all(name in play for play in serving for name in named.values())
 
 
 def test_a_state_in_the_bucket_is_locked_while_another_applies(chain: Chain) -> None:

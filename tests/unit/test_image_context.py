@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flask_app.image_context import ROOT, context_files, image_tag, write_tar
+from roles.container_image.files.image_context import ROOT, context_files, image_tag, write_tar
 
 SERVER = "flask_app/serving/Dockerfile"
 DRIFT = "flask_app/drift/Dockerfile"
@@ -120,6 +120,11 @@ def test_the_written_context_is_the_same_to_the_byte_each_time(tmp_path: Path) -
 
 def test_a_context_can_be_piped_into_a_build(tmp_path: Path) -> None:
     write_tar(SERVER, tmp_path / "context.tar")
-    script = [sys.executable, "flask_app/image_context.py", SERVER, "--tar=/dev/stdout"]
+    script = [
+        sys.executable,
+        "roles/container_image/files/image_context.py",
+        SERVER,
+        "--tar=/dev/stdout",
+    ]
     piped = subprocess.run(script, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
     assert piped == (tmp_path / "context.tar").read_bytes()

@@ -30,6 +30,13 @@ def test_values_take_the_type_of_their_default() -> None:
         ("SHILL_WORKER", "3", "SHILL_WORKER is not a setting: did you mean SHILL_WORKERS?"),
         ("SHILL_WORKERS", "many", "SHILL_WORKERS='many' is not of type int: correct or unset it"),
         ("SHILL_WORKERS", "0", "SHILL_WORKERS='0' is below the minimum 1: raise it"),
+        ("SHILL_LOG_DIR", "", "SHILL_LOG_DIR is empty: set it to a directory, or unset it"),
+        (
+            "SHILL_MAX_INFLIGHT_BYTES",
+            "8000000",
+            "SHILL_MAX_INFLIGHT_BYTES=8000000 is below SHILL_MAX_BODY_BYTES=8388608: raise it",
+        ),
+        ("SHILL_PORT", "8000", "SHILL_PORT is not a setting: did you mean SHILL_"),
         ("SHILL_LOG_RETENTION_DAYS", "nan", "SHILL_LOG_RETENTION_DAYS='nan' is not finite"),
         ("SHILL_LOG_LEVEL", "loud", "SHILL_LOG_LEVEL='loud' is unknown: choose one of debug, info"),
     ],
@@ -38,6 +45,22 @@ def test_a_mistake_is_told_with_its_remedy(variable: str, value: str, message: s
     with pytest.raises(SettingError) as caught:
         Settings.from_environment({variable: value})
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("service", ["SHILL", "SHILL_MODEL"])
+def test_what_kubernetes_sets_for_a_service_of_our_name_is_passed_over(service: str) -> None:
+    links = {
+        "SERVICE_HOST": "10.0.0.7",
+        "SERVICE_PORT": "8000",
+        "SERVICE_PORT_HTTP": "8000",
+        "PORT": "tcp://10.0.0.7:8000",
+        "PORT_8000_TCP": "tcp://10.0.0.7:8000",
+        "PORT_8000_TCP_PROTO": "tcp",
+        "PORT_8000_TCP_PORT": "8000",
+        "PORT_8000_TCP_ADDR": "10.0.0.7",
+    }
+    environment = {f"{service}_{name}": value for name, value in links.items()}
+    assert Settings.from_environment(environment) == Settings()
 
 
 def test_a_store_in_s3_is_looked_at_less_often() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+import testinfra
 from testinfra.host import Host
 
 from tests.s3 import BUCKET, DistantS3
@@ -37,6 +38,12 @@ REFUSED = {
         f"but cloudwatch_agent_sha256 is {'0' * 64}",
     ),
 }
+
+
+@pytest.fixture(scope="module")
+def host() -> Host:
+    """One of the two: the agent is verified, installed and configured on both, by converge.yml."""
+    return testinfra.get_host("docker://shill-cloudwatch_agent-trixie")
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +122,32 @@ def test_what_was_verified_once_is_not_fetched_again(host: Host, role: Role) -> 
     done = role(":install")
 
     host.check_output(f"mv {SRV}/gone.deb {SRV}/agent.deb")
+    assert done.returncode == 0, done.stdout
+    assert "changed=0 " in done.stdout
+
+
+def test_another_package_at_the_same_url_is_installed_by_the_next_run(
+    host: Host, role: Role
+) -> None:
+    """As `latest` is another one after each of AWS's releases."""
+    files = "for s in '' .sig; do mv agent.deb$s old.deb$s; cp newer.deb$s agent.deb$s; done"
+    host.check_output(f"cd {SRV} && {files}")
+    upgraded = role(":install")
+    version = host.package(SERVICE).version
+    host.check_output(f"cd {SRV} && for s in '' .sig; do mv old.deb$s agent.deb$s; done")
+    back = role(":install")
+
+    assert upgraded.returncode == back.returncode == 0, upgraded.stdout + back.stdout
+    assert version == "0.0.1+standin"
+    assert host.package(SERVICE).version == "0.0.0+standin"
+
+
+def test_a_signature_that_cannot_be_read_leaves_what_is_installed(host: Host, role: Role) -> None:
+    host.check_output(f"mv {SRV}/agent.deb.sig {SRV}/gone.sig")
+
+    done = role(":install")
+
+    host.check_output(f"mv {SRV}/gone.sig {SRV}/agent.deb.sig")
     assert done.returncode == 0, done.stdout
     assert "changed=0 " in done.stdout
 

@@ -70,6 +70,18 @@ def test_an_option_that_the_engine_does_not_know_changes_nothing(
     assert (host.file(DAEMON_JSON).content, engine_pid(host)) == before
 
 
+def test_the_engine_starts_though_the_host_lacks_the_address_of_its_metrics(
+    host: Host, converge: Converge
+) -> None:
+    """As after a boot where the address comes late, or on a host restored elsewhere."""
+    done = converge("--tags=docker:configure", docker_metrics_address="192.0.2.1:9323")
+
+    assert done.returncode == 0, done.stdout
+    assert host.socket("tcp://192.0.2.1:9323").is_listening
+    host.check_output("docker info")
+    assert converge("--tags=docker:configure").returncode == 0
+
+
 def test_bad_options_are_named_all_at_once_and_change_nothing(
     host: Host, converge: Converge
 ) -> None:

@@ -76,6 +76,23 @@ def test_the_container_has_neither_network_nor_rights(
     }
 
 
+def test_a_first_run_that_fails_stops_nothing_and_is_told_at_the_end(
+    host: Host, converge: Role
+) -> None:
+    models, result = "/var/lib/shill/models", f"{TEXTFILES}/shill_drift_run.prom"
+    host.check_output(f"mv {models} {models}.away && rm {result}")
+
+    done = converge("--tags=evidently_cron")
+
+    host.check_output(f"rmdir {models} && mv {models}.away {models}")
+    said = done.stdout[done.stdout.index("Check that the first run of each job succeeded") :]
+    assert "drift, status 1" in said
+    assert "no version is in production" in said
+    assert "run shill-drift there as root" in " ".join(said.split())
+    assert done.stdout.count("fatal: ") == 1, "nothing before it failed"
+    assert converge("--tags=evidently_cron").returncode == 0
+
+
 def test_of_two_runs_at_once_one_is_refused(host: Host) -> None:
     both = "shill-drift & first=$!; shill-drift; second=$?; wait $first; echo $? $second"
     assert sorted(host.check_output("sh -c %s", both).splitlines()[-1].split()) == ["0", "5"]

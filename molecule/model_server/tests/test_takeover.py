@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -16,7 +17,7 @@ import pytest
 import testinfra
 from testinfra.host import Host
 
-from flask_app.image_context import context_files
+from roles.container_image.files.image_context import context_files
 
 Ansible = Callable[..., CompletedProcess[str]]
 Container = Callable[[], dict[str, Any]]
@@ -56,7 +57,7 @@ def load(host: Host, row: Row) -> Iterator[dict[str, Any]]:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of what the image is built from."""
-    beside = [f"{DOCKERFILE}.dockerignore", "flask_app/image_context.py"]
+    beside = [f"{DOCKERFILE}.dockerignore", "roles/container_image/files/image_context.py"]
     for name in [*beside, *context_files(DOCKERFILE)]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
@@ -161,16 +162,45 @@ def test_a_second_deploy_at_the_same_time_is_refused(
     host: Host, state: State, deploy: Ansible
 ) -> None:
     before = state()
-    host.check_output("mkdir /var/lib/shill/deploy.lock")
+    lock = "/run/model-server-deploy.lock"
+    host.check_output(f"mkdir {lock} && echo 1 elsewhere someone > {lock}/holder")
     try:
         done = deploy(model_server_settings={"log_level": "error"})
-        assert host.file("/var/lib/shill/deploy.lock").is_directory
+        assert host.file(lock).is_directory
     finally:
-        host.check_output("rmdir /var/lib/shill/deploy.lock")
+        host.check_output(f"rm -r {lock}")
 
     assert done.returncode != 0
-    assert "Another deploy is under way" in said(done)
+    assert "held by 1 elsewhere someone" in said(done)
     assert state() == before
+
+
+def test_a_deploy_that_is_killed_after_the_switch_is_completed_by_the_next(
+    host: Host, container: Container, deploy: Ansible, eventually: Callable[..., bool]
+) -> None:
+    def serving() -> list[str]:
+        return host.check_output(
+            "docker ps --filter label=shill.service=model-server --format '{{.Names}}'"
+        ).split()
+
+    before = container()["Name"]
+    options = {"model_server_settings": {"log_level": "error"}}
+    with ThreadPoolExecutor(1) as executor:
+        first = executor.submit(deploy, **options)
+        assert eventually(lambda: len(serving()) == 2)
+        pattern = (
+            f"ansible-playbook .*model_server/converge.yml.*{host.backend.name.split('-')[-1]}"
+        )
+        subprocess.run(["pkill", "-KILL", "--full", pattern], check=True)
+    assert first.result().returncode != 0
+    assert len(serving()) == 2
+
+    again = deploy(**options)
+
+    assert again.returncode == 0, again.stdout
+    assert container()["Name"] != before
+    assert not host.file("/run/model-server-deploy.lock").exists
+    assert deploy().returncode == 0
 
 
 def test_a_corrupt_bundle_is_refused_by_name_and_sum(
@@ -213,6 +243,36 @@ def test_a_new_model_is_taken_up_without_a_restart_and_can_be_rolled_back(
     assert promoted[2] != before[2]
     assert state() == before
     assert "rolled-back" in audit(host)
+
+
+def test_neither_a_refused_release_nor_a_failed_promotion_moves_what_is_in_production(
+    host: Host, state: State, deploy: Ansible, ansible: Ansible, checkout: Path
+) -> None:
+    """Model and release change together; afterwards the operator can still roll back."""
+    first = state()
+    assert deploy(model_server_bundle=str(BUNDLES / "1")).returncode == 0
+    before = state()
+    pointer = host.file("/var/lib/shill/models/production.json").content
+    with (checkout / "flask_app/serving/asgi.py").open("a") as source:
+        source.write(f"\n{WRONG}\n")
+
+    refused = deploy(container_image_checkout=str(checkout), model_server_ready_seconds=10)
+    host.check_output(
+        "chown root:root /var/lib/shill/models/.lock && chmod 600 /var/lib/shill/models/.lock"
+    )
+    died = deploy()
+    host.check_output("chown shill:shill /var/lib/shill/models/.lock")
+
+    assert "its manifest says" in said(refused)
+    assert "cannot be changed" in said(died)
+    assert state() == before
+    assert host.file("/var/lib/shill/models/production.json").content == pointer
+    rolled_back = ansible(
+        *("ansible", "all", "--become", "--module-name=include_role"),
+        "--args=name=model_server tasks_from=rollback",
+    )
+    assert rolled_back.returncode == 0, rolled_back.stdout
+    assert state() == first
 
 
 def test_an_image_is_pulled_with_credentials_that_nobody_gets_to_see(

@@ -43,6 +43,17 @@ def api(get: Callable[[str], str]) -> Callable[[str], Any]:
 
 
 @pytest.fixture(scope="module")
+def targets(api: Callable[[str], Any]) -> Callable[[str], set[str]]:
+    """Return the instances that a job of Prometheus scrapes."""
+
+    def read(job: str) -> set[str]:
+        active = api("targets?state=active")["activeTargets"]
+        return {t["labels"]["instance"] for t in active if t["labels"]["job"] == job}
+
+    return read
+
+
+@pytest.fixture(scope="module")
 def metric(get: Callable[[str], str]) -> Callable[[str], str]:
     """Return the value of one of Prometheus's own metrics, without waiting for its scrape."""
 

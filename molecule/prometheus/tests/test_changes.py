@@ -14,6 +14,7 @@ Api = Callable[[str], Any]
 Converge = Callable[..., CompletedProcess[str]]
 Eventually = Callable[[Callable[[], bool]], None]
 Metric = Callable[[str], str]
+Targets = Callable[[str], set[str]]
 
 ROOT = Path(__file__).resolve().parents[3]
 STARTED = "process_start_time_seconds"
@@ -70,13 +71,8 @@ def received(host: Host) -> Iterator[Callable[[], list[dict[str, Any]]]]:
     host.check_output("systemctl stop receiver")
 
 
-def targets(api: Api, job: str) -> set[str]:
-    active = api("targets?state=active")["activeTargets"]
-    return {t["labels"]["instance"] for t in active if t["labels"]["job"] == job}
-
-
 def test_a_configuration_that_promtool_refuses_leaves_the_old_one_serving(
-    host: Host, api: Api, metric: Metric, converge: Converge
+    host: Host, targets: Targets, metric: Metric, converge: Converge
 ) -> None:
     before = host.file("/etc/prometheus/prometheus.yml").content, metric(STARTED)
 
@@ -85,55 +81,7 @@ def test_a_configuration_that_promtool_refuses_leaves_the_old_one_serving(
     assert done.returncode != 0
     assert 'not a valid duration string: "soon"' in done.stdout
     assert (host.file("/etc/prometheus/prometheus.yml").content, metric(STARTED)) == before
-    assert targets(api, "node") == {host.check_output("hostname")}
-
-
-def test_bad_options_are_named_and_change_nothing(
-    host: Host, metric: Metric, converge: Converge
-) -> None:
-    before = host.file("/etc/prometheus/alertmanager.yml").content, metric(RELOADED)
-
-    done = converge(prometheus_alertmanager_page=["sns"], prometheus_retention_time="long")
-
-    assert done.returncode != 0
-    said = " ".join(done.stdout.split())
-    assert 'prometheus_retention_time is "long": it must be a number and h, d, w or y' in said
-    assert "sns needs the ARN of a topic" in said
-    assert (host.file("/etc/prometheus/alertmanager.yml").content, metric(RELOADED)) == before
-
-
-def test_a_host_comes_and_goes_without_a_reload(
-    host: Host, api: Api, metric: Metric, converge: Converge, eventually: Eventually
-) -> None:
-    here = host.check_output("hostname")
-    other = ({"trixie", "bookworm"} - {here}).pop()
-    before = metric(STARTED), metric(RELOADED)
-
-    # Every program as one that other hosts reach; the role changes nothing but the targets for it.
-    added = converge(
-        prometheus_model_servers=[here, other],
-        model_server_bind="0.0.0.0:8000",
-        node_exporter_bind="0.0.0.0:9100",
-        docker_metrics_address="0.0.0.0:9323",
-    )
-    assert added.returncode == 0, added.stdout
-    eventually(lambda: targets(api, "model_server") == {here, other})
-
-    removed = converge("--diff")
-    assert removed.returncode == 0, removed.stdout
-    eventually(lambda: targets(api, "model_server") == {here})
-    assert (metric(STARTED), metric(RELOADED)) == before
-    assert "battery-staple" not in removed.stdout + removed.stderr
-
-
-def test_another_host_s_loopback_is_no_target(host: Host, converge: Converge) -> None:
-    here = host.check_output("hostname")
-    other = ({"trixie", "bookworm"} - {here}).pop()
-
-    done = converge(prometheus_monitoring_hosts=[here, other])
-
-    assert done.returncode != 0
-    assert f"node_exporter_bind of {other} is 127.0.0.1:9100" in " ".join(done.stdout.split())
+    assert targets("node") == {host.check_output("hostname")}
 
 
 def test_a_changed_rule_comes_into_force_by_reload_and_its_alert_reaches_the_receiver(

@@ -11,7 +11,9 @@ import msgspec
 import pytest
 
 from flask_app.archive.ship import Outcome, Shipper
-from flask_app.prediction_log import LoggedLabel, LoggedPrediction, SegmentWriter, prediction_ids
+from flask_app.log.ids import prediction_ids
+from flask_app.log.lines import LoggedLabel, LoggedPrediction
+from flask_app.log.writer import SegmentWriter
 from flask_app.record import FEATURES, Record
 from flask_app.s3 import S3Folder
 from tests.s3 import BUCKET, S3
@@ -36,8 +38,6 @@ class Host:
             self.log_dir / directory,
             segment_bytes=1 << 20,
             segment_seconds=3600.0,
-            retention_bytes=1 << 30,
-            retention_days=90.0,
             fsync_seconds=3600.0,
         )
 

@@ -7,9 +7,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from flask_app import files
+from flask_app.archive.job import TEXTFILE
 from flask_app.archive.ship import Shipper
 from flask_app.cli import main
-from flask_app.commands.ship import TEXTFILE
 from tests.s3 import BUCKET, S3
 from tests.unit.archive.conftest import Host
 

@@ -11,8 +11,8 @@ import pytest
 
 from flask_app.archive import segments
 from flask_app.archive.segments import KINDS, LABELS, PREDICTIONS, Converted, convert
-from flask_app.prediction_log import prediction_ids
-from flask_app.record import FEATURES, Record
+from flask_app.log.ids import prediction_ids
+from flask_app.record import FEATURES, SCHEMA_ID, Record
 from tests.unit.archive.conftest import Host, prediction
 
 
@@ -75,6 +75,14 @@ def test_the_same_segment_gives_the_same_bytes(host: Host) -> None:
     assert convert(segment, PREDICTIONS) == convert(segment, PREDICTIONS)
 
 
+def test_the_file_names_the_schema_of_its_lines(host: Host) -> None:
+    segment = host.segment(1)
+    earlier = segment.rename(segment.with_name("019ab2f3-6b52-7f24-8b0d-4fd6b1c00000.jsonl"))
+    for path, schema in ((host.segment(1), SCHEMA_ID), (earlier, "")):
+        content = io.BytesIO(convert(path, PREDICTIONS).content)
+        assert pq.read_metadata(content).metadata[b"record_schema"].decode() == schema
+
+
 def test_lines_that_are_no_predictions_are_kept_as_they_are(host: Host) -> None:
     segment = host.segment(2)
     impossible = msgspec.json.encode(prediction(prediction_ids(1)[0], probability=1.5)) + b"\n"
@@ -101,19 +109,8 @@ def test_a_segment_without_a_whole_line_gives_an_empty_table_of_the_same_columns
     assert table(converted).schema == PREDICTIONS.schema
 
 
-def test_neither_open_nor_empty_segments_are_closed_ones(host: Host) -> None:
-    closed = host.segment()
-    writer = host.writer()
-    host.predict(writer)
-    (closed.parent / "empty.jsonl").touch()
-
-    assert PREDICTIONS.closed_segments(host.log_dir) == [closed]
-    assert len(PREDICTIONS.segments(host.log_dir)) == 3
-    writer.close()
-
-
 def test_a_log_that_is_not_there_has_no_segments(tmp_path: Path) -> None:
-    assert PREDICTIONS.closed_segments(tmp_path / "absent") == []
+    assert PREDICTIONS.segments(tmp_path / "absent") == []
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

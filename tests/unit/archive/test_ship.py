@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from flask_app.archive import ship as module
-from flask_app.archive.segments import PREDICTIONS, convert
 from flask_app.archive.ship import LEDGER
 from tests.s3 import BUCKET, S3
 from tests.unit.archive.conftest import Host, Ship
@@ -260,24 +259,55 @@ def test_no_answer_that_is_lost_makes_a_segment_twice_or_not_at_all(
     assert archived(s3) == sorted(host.acknowledged)
 
 
-@pytest.mark.parametrize("error", [FileNotFoundError("gone"), PermissionError("denied")])
+@pytest.mark.parametrize("step", ["is_open", "convert"])
 def test_a_segment_that_cannot_be_read_is_told_and_holds_up_no_other(
-    host: Host, ship: Ship, error: OSError, monkeypatch: pytest.MonkeyPatch
+    host: Host, ship: Ship, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when retention deletes it meanwhile."""
     first, second = host.segment(), host.segment()
+    host.age(first, second)
+    original = getattr(module, step)
 
-    def read(segment: Path, kind: object) -> object:
+    def refuse(segment: Path, *arguments: object) -> object:
         if segment == first:
-            raise error
-        return convert(segment, PREDICTIONS) if kind is PREDICTIONS else None
+            raise PermissionError("denied")
+        return original(segment, *arguments)
 
-    monkeypatch.setattr(module, "convert", read)
+    monkeypatch.setattr(module, step, refuse)
 
     outcome = ship()
 
-    assert (outcome.shipped, outcome.failures) == (1, [f"{first}: {error}"])
-    assert second.exists()
+    assert (outcome.shipped, outcome.deleted) == (1, 1)
+    assert outcome.failures == [f"{first}: denied"]
+    assert (first.exists(), second.exists()) == (True, False)
+
+
+@pytest.mark.parametrize("step", ["is_open", "convert"])
+def test_what_retention_deletes_meanwhile_is_no_failure(
+    host: Host, ship: Ship, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = host.segment(), host.segment()
+    original = getattr(module, step)
+
+    def vanish(segment: Path, *arguments: object) -> object:
+        if segment == first:
+            segment.unlink()
+        return original(segment, *arguments)
+
+    monkeypatch.setattr(module, step, vanish)
+
+    outcome = ship()
+
+    assert (outcome.shipped, outcome.pending, outcome.failures) == (1, 0, [])
+
+
+def test_neither_open_nor_empty_segments_are_shipped(host: Host, ship: Ship) -> None:
+    closed = host.segment()
+    writer = host.writer()
+    host.predict(writer)
+    (closed.parent / "empty.jsonl").touch()
+
+    assert ship().shipped == 1
+    writer.close()
 
 
 def test_another_archive_gets_everything_again(host: Host, ship: Ship, s3: S3) -> None:

@@ -179,8 +179,8 @@ def test_no_two_logs_share_a_stream(rendered: dict[str, Rendered], host: str) ->
 
 
 def test_the_product_s_logs_are_those_that_roles_write(rendered: dict[str, Rendered]) -> None:
-    tasks = "".join(path.read_text() for path in ROOT.glob("roles/*/tasks/job.yml"))
-    jobs = re.findall(r"scheduled_container_name: (\w+)", tasks)
+    names = "".join(path.read_text() for path in ROOT.glob("roles/*/vars/main.yml"))
+    jobs = re.findall(r"^scheduled_container_name: (\w+)", names, re.MULTILINE)
     files = rendered["one_i-0a"].agent["logs"]["logs_collected"]["files"]["collect_list"]
     written = {f"/var/log/shill/{name}.log" for name in [*jobs, "deploy"]}
     assert jobs

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from flask_app.data.dataset import COLUMNS, Dataset, read_csv, to_csv
-from flask_app.errors import DataError
+from flask_app.data.dataset import COLUMNS, Dataset, parse_columns, read_csv, to_csv
+from flask_app.errors import DataError, SettingError
 
 HEADER = (
     "Record_ID,Auction_ID,Bidder_ID,Bidder_Tendency,Bidding_Ratio,Successive_Outbidding,"
@@ -96,7 +96,7 @@ def test_the_real_data_is_known_by_its_bytes_and_whole(uci: Dataset) -> None:
         ),
         (
             [HEADER, HONEST.replace(",5,", ",inf,"), SHILL],
-            "row 2, column Auction_Duration: 'inf' is not finite: correct it",
+            "row 2, column Auction_Duration: 'inf' is above the maximum 366: correct it",
         ),
         (
             [HEADER, HONEST[:-1] + "2", SHILL],
@@ -134,3 +134,20 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
 def test_an_absent_file_is_refused_by_its_path(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere\.csv: No such file or directory: give the path"):
         read_csv(tmp_path / "nowhere.csv")
+
+
+def test_columns_may_be_named_otherwise_among_others(tmp_path: Path) -> None:
+    lines = [HEADER, HONEST, SHILL]
+    plain = read_csv(_write(tmp_path / "a.csv", *lines)).frame
+    header = HEADER.replace("Auction_ID", "Lot").replace("Class", "Fraud")
+    wider = [f"{line},{more}" for line, more in zip([header, *lines[1:]], "cde", strict=True)]
+    columns = parse_columns("auction_id=LOT, is_shill=fraud")
+    assert read_csv(_write(tmp_path / "b.csv", *wider), columns=columns).frame.equals(plain)
+
+
+@pytest.mark.parametrize(
+    "text", ["auction_id", "=lot", "auction_id=", "bid=x", "bidder_id=a,bidder_id=b"]
+)
+def test_a_mapping_of_columns_that_cannot_be_right_is_refused(text: str) -> None:
+    with pytest.raises(SettingError, match=r"SHILL_DATASET_COLUMNS: .* is no NAME=COLUMN"):
+        parse_columns(text)

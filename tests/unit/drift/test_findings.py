@@ -105,7 +105,7 @@ def test_too_many_unusable_rows_leave_too_few() -> None:
 def test_rows_beyond_the_training_data_are_outliers_and_scored() -> None:
     found = rows(100)
     found["features"][5] = 0.95
-    found["features"][6, -1] = 1e6
+    found["features"][6, -1] = 300
     examined = look(found)
     assert nonzero(examined) == {"outliers": 2}
     assert len(examined.scored) == 100

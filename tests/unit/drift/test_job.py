@@ -22,15 +22,15 @@ from flask_app.drift.metrics import RESULT_METRICS, RESULTS, RUN, RUN_METRICS
 from flask_app.drift.performance import PERFORMANCE_METRICS, estimated
 from flask_app.drift.summary import Summary
 from flask_app.errors import JobError
+from flask_app.log.lines import LoggedPrediction
 from flask_app.model.bundle import DRIFT_CALIBRATION, MANIFEST, REFERENCE, Bundle
 from flask_app.model.directory_store import DirectoryStore
-from flask_app.prediction_log import LoggedPrediction, SegmentReader
 from flask_app.record import FEATURES
 from flask_app.reference.distance import normed_wasserstein
 from flask_app.settings import PREFIX, Settings
 from tests.bundles import make_bundle
 from tests.limits import largest_file
-from tests.traffic import NOW, label, prediction, prediction_id, write, write_labels
+from tests.traffic import NOW, LogReader, label, prediction, prediction_id, write, write_labels
 
 HALF_AN_HOUR = 1800.0
 Series = tuple[str, tuple[tuple[str, str], ...]]
@@ -262,7 +262,7 @@ def test_a_model_change_starts_a_new_window_and_new_streaks(site: Site) -> None:
 def test_performance_is_estimated_until_labels_come(site: Site) -> None:
     bundle = site.promote()
     site.traffic(bundle)
-    lines = list(SegmentReader(site.settings.log_dir, LoggedPrediction))
+    lines = list(LogReader(site.settings.log_dir, LoggedPrediction))
     site.run()
     probabilities = np.array([line.probability for line in lines])
     expected = estimated(probabilities, bundle.manifest.threshold.value)
@@ -297,7 +297,7 @@ def test_one_absurd_outlier_makes_no_alarm_and_hides_none(site: Site) -> None:
             site.now,
             model_version=bundle.manifest.version,
             bidding_ratio=0.5,
-            auction_duration=1e30,
+            auction_duration=366,
         )
         write(site.settings.log_dir, [absurd])
         assert site.run(drift_window_rows=401) == status
@@ -509,9 +509,11 @@ def test_what_a_killed_run_left_is_cleaned_by_the_next(site: Site) -> None:
     (reports / ".draft-20261124T063000Z-7/summary.json").write_text("{")
     textfiles.mkdir()
     (textfiles / f".draft-{RESULTS}-7").write_text("half")
+    (textfiles / ".draft-shill_archive.prom-7").write_text("what ship is just writing")
     assert site.run() == 0
     assert site.reports() == [site.summary().report]
-    assert {path.name for path in textfiles.iterdir()} == {RESULTS, RUN}
+    left = {path.name for path in textfiles.iterdir()}
+    assert left == {RESULTS, RUN, ".draft-shill_archive.prom-7"}, "another job's draft stays"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"{}", b"\xff"])

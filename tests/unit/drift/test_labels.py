@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from flask_app.drift.labels import Labelled, read_labelled
-from flask_app.drift.lines import Span
 from flask_app.errors import JobError
-from flask_app.prediction_log import LABELS
+from flask_app.log.reader import Span
+from flask_app.log.segment import LABELS
 from tests.traffic import NOW, VERSION, label, prediction, prediction_id, write, write_labels
 
 HOUR = 3600.0

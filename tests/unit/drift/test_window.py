@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flask_app.drift.lines import Span, SpanReader
 from flask_app.drift.window import ROW, Rows, Window, draw_auctions, read_window
 from flask_app.errors import JobError
+from flask_app.log.reader import Span, SpanReader
 from flask_app.record import FEATURES
 from tests.traffic import NOW, VERSION, prediction, write
 

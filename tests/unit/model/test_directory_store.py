@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flask_app.cli import main
 from flask_app.errors import StoreError
 from flask_app.model.bundle import Bundle
 from flask_app.model.directory_store import DirectoryStore
@@ -112,3 +113,21 @@ def test_a_writer_killed_at_any_step_leaves_a_whole_store(
     assert promoted == sorted(promoted, key=[old, new].index)
     assert set(promoted) == {old, new}
     assert DirectoryStore(finished).production() is not None
+
+
+@pytest.mark.parametrize("action", [["list"], ["verify"], ["path"], ["promote", "x-0123456789ab"]])
+def test_a_store_that_may_not_be_read_is_told_without_a_traceback(
+    tmp_path: Path,
+    action: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(path: Path, *_: object) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setenv("SHILL_MODEL_STORE", str(tmp_path))
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert main(["model", *action]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {tmp_path} cannot be read ([Errno 13] Permission denied")

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,17 @@ def test_list_marks_what_is_in_production(
     marked = [line for line in capsys.readouterr().out.splitlines() if line.startswith("*")]
     assert [line.split()[1] for line in marked] == [versions[1]]
     assert len(store.versions()) == 2
+
+
+def test_list_gives_programs_json(
+    store: ModelStore, versions: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["model", "list", "--json"]) == 0
+
+    listed = json.loads(capsys.readouterr().out)
+    assert [item["version"] for item in listed] == sorted(store.versions())
+    assert [item["version"] for item in listed if item["production"]] == [versions[1]]
+    assert listed[0]["f1"] == store.manifest(listed[0]["version"]).metrics.f1
 
 
 @pytest.mark.usefixtures("store")

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from flask_app.serving import asgi
 from flask_app.serving.asgi import Application
 from flask_app.serving.problems import Response
-from flask_app.serving.service import Service
+from flask_app.serving.service import Operation, RequestHead, Service
 from flask_app.serving.web import create_flask_app
 from tests.unit.serving.conftest import RECORD
 
@@ -31,6 +32,7 @@ async def ask(
     method: str = "POST",
     path: str = "/predict",
     headers: tuple[tuple[bytes, bytes], ...] = (JSON,),
+    query: bytes = b"",
 ) -> Sent:
     """Send one request whose body comes in `messages`, then nothing more."""
     waiting = iter(messages)
@@ -50,7 +52,7 @@ async def ask(
         "http_version": "1.1",
         "method": method,
         "path": path,
-        "query_string": b"",
+        "query_string": query,
         "headers": list(headers),
     }
     await application(scope, receive, send)
@@ -140,10 +142,10 @@ def test_small_requests_do_not_wait_for_a_large_one(
     small_is_answered = threading.Event()
     original = service.answer
 
-    def answer(operation: Callable[[bytes], Response], body: bytes, *more: str) -> Response:
+    def answer(operation: Operation, body: bytes, head: RequestHead) -> Response:
         if len(body) > asgi.LARGE_BODY_BYTES:
             assert small_is_answered.wait(10), "the event loop stood still"
-        return original(operation, body, *more)
+        return original(operation, body, head)
 
     monkeypatch.setattr(service, "answer", answer)
     large = json.dumps([RECORD] * 100 + [" " * asgi.LARGE_BODY_BYTES]).encode()
@@ -160,17 +162,95 @@ def test_small_requests_do_not_wait_for_a_large_one(
     assert problem_of(refused) == "too-many-rows"
 
 
+def test_labels_go_to_disk_away_from_the_event_loop(
+    application: Application, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+    original = os.fsync
+
+    def fsync(fd: int) -> None:
+        threads.append(threading.current_thread().name)
+        original(fd)
+
+    label = {"prediction_id": "01936a3c-0000-7000-8000-000000000000", "is_shill": True}
+    body = json.dumps({"labels": [label]}).encode()
+    monkeypatch.setattr(os, "fsync", fsync)
+    sent = run(ask(application, part(body[:10], more=True), part(body[10:]), path="/feedback"))
+    assert sent[1]["body"] == b'{"recorded":1}'
+    assert threads
+    assert all(thread.startswith("durable") for thread in threads)
+    assert requests_counted(service, route="/feedback", method="POST", status="200") == 1
+
+
+def test_a_refused_label_is_no_refused_prediction(
+    application: Application, service: Service
+) -> None:
+    assert problem_of(run(ask(application, part(b"{"), path="/feedback"))) == "malformed-json"
+    large = part(b" " * 100_001)
+    assert problem_of(run(ask(application, large, path="/feedback"))) == "body-too-large"
+    for reason in ("malformed-json", "body-too-large"):
+        value = service.metrics.registry.get_sample_value(
+            "shill_prediction_errors_total", {"reason": reason}
+        )
+        assert value == 0
+
+
 def test_flask_gets_the_body_whole_and_answers_everything_else(
     application: Application, service: Service
 ) -> None:
-    label = {"prediction_id": "01936a3c-0000-7000-8000-000000000000", "is_shill": True}
-    body = json.dumps({"labels": [label]}).encode()
-    parts = [part(body[:10], more=True), part(body[10:])]
+    parts = [part(b"{", more=True), part(b"}")]
     headers = (JSON, (b"transfer-encoding", b"chunked"))
-    sent = run(ask(application, *parts, path="/feedback", headers=headers))
-    assert b"".join(message.get("body", b"") for message in sent) == b'{"recorded":1}'
+    sent = run(ask(application, *parts, path="/health", headers=headers))
+    assert status_of(sent) == 405
     assert (b"server", b"shill") in sent[0]["headers"]
-    assert requests_counted(service, route="/feedback", method="POST", status="200") == 1
+    assert requests_counted(service, route="/health", method="POST", status="405") == 1
+
+
+def test_beyond_the_bytes_in_flight_bodies_are_refused_until_others_are_answered(
+    application: Application, service: Service
+) -> None:
+    limit = application._max_inflight_bytes = 150_000
+    large = part(b" " * 90_000, more=True)
+
+    async def overload() -> tuple[Sent, Sent]:
+        task = asyncio.create_task(ask(application, large, path="/feedback"))
+        await asyncio.sleep(0)
+        return await ask(application, large), await task
+
+    refused, timed_out = asyncio.run(overload())
+    assert (status_of(refused), problem_of(refused)) == (503, "overloaded")
+    assert (b"Retry-After", b"1") in refused[0]["headers"]
+    assert f"and {limit} at most" in json.loads(refused[1]["body"])["detail"]
+    assert problem_of(timed_out) == "body-timeout"
+    reason = {"reason": "overloaded"}
+    value = service.metrics.registry.get_sample_value("shill_prediction_errors_total", reason)
+    assert value == 1
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [part(b" " * 90_000)],
+        [part(b" " * 90_000, more=True), part(b"")],
+        [part(b" " * 90_000, more=True)],
+        [part(b" " * 90_000, more=True), part(b" " * 90_000)],
+        [part(b" ", more=True), part(b" ")],
+        [part(b" " * 90_000, more=True), {"type": "http.disconnect"}],
+    ],
+)
+@pytest.mark.parametrize("path", ["/predict_batch", "/feedback", "/health"])
+def test_no_byte_stays_on_the_account_of_those_in_flight(
+    application: Application, path: str, parts: list[dict[str, Any]]
+) -> None:
+    run(ask(application, *parts, path=path))
+    assert application._inflight_bytes == 0
+
+
+def test_dry_runs_are_timed_apart(application: Application, service: Service) -> None:
+    body = part(json.dumps(RECORD).encode())
+    assert status_of(run(ask(application, body, query=b"dry_run=true"))) == 200
+    assert requests_counted(service, route="dry_run", method="POST", status="200") == 1
+    assert requests_counted(service, route="/predict", method="POST", status="200") == 0
 
 
 def test_labels_of_requests_come_from_fixed_sets(

@@ -66,6 +66,34 @@ def test_what_is_promoted_is_loaded_once(store: DirectoryStore, subject: Subject
     assert subject.reloader.obstacle == ""
 
 
+def test_a_pinned_version_is_loaded_whatever_is_in_production(
+    store: DirectoryStore, subject: Subject
+) -> None:
+    first, second = store.versions()
+    pinned = Reloader(store, 0.01, subject.metrics, subject._use, pinned=second)
+    for version in (first, second, first):
+        store.promote(version)
+        pinned.check()
+    assert subject.used == [second]
+    assert pinned.obstacle == ""
+
+
+@pytest.mark.parametrize("fault", ["damaged", "absent"])
+def test_a_pinned_version_that_cannot_be_loaded_is_never_replaced_by_another(
+    store: DirectoryStore, subject: Subject, fault: str
+) -> None:
+    _, second = store.versions()
+    if fault == "damaged":
+        damage(store, second)
+    else:
+        shutil.rmtree(store.path / second)
+    pinned = Reloader(store, 0.01, subject.metrics, subject._use, pinned=second)
+    for _ in range(3):
+        pinned.check()
+    assert subject.used == []
+    assert second in pinned.obstacle
+
+
 def test_a_bad_model_is_told_once_and_tried_ever_less_often(
     store: DirectoryStore, subject: Subject, caplog: pytest.LogCaptureFixture
 ) -> None:

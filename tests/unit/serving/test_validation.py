@@ -3,21 +3,23 @@
 import contextlib
 import json
 import math
-from typing import Annotated, Any
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import Meta
+from msgspec import UNSET
 
-from flask_app.prediction_log import Label
 from flask_app.record import DEFAULT_AUCTION_DURATION_DAYS, FEATURES, Record
+from flask_app.serving.messages import Feedback
 from flask_app.serving.problems import Problem
-from flask_app.serving.validation import MAX_ERRORS, RecordDecoder, batch_type, explain
+from flask_app.serving.validation import MAX_ERRORS, BodyDecoder, batch_type, explain
 
 GOOD: dict[str, Any] = {"auction_id": "a"} | dict.fromkeys(FEATURES, 0.5)
-DECODER = RecordDecoder(max_batch_rows=50)
+DECODER = BodyDecoder(max_batch_rows=50)
 BATCH = batch_type(50)
 LABEL = {"prediction_id": "01936a3c-0000-7000-8000-000000000000", "is_shill": True}
 
@@ -55,6 +57,11 @@ def one_error(content: bytes, *, batch: bool = False) -> tuple[str, str]:
         (body(bidding_ratio=1.7), "out-of-range", "/bidding_ratio: 1.7 is above the maximum 1"),
         (body(bidding_ratio=-0.1), "out-of-range", "/bidding_ratio: -0.1 is below the minimum 0"),
         (body(auction_duration=0), "out-of-range", "/auction_duration: 0 is not above 0"),
+        (
+            body(auction_duration=1e39),
+            "out-of-range",
+            "/auction_duration: 1e+39 is above the maximum 366",
+        ),
         (
             body(winning_ratio="0.5"),
             "wrong-type",
@@ -137,8 +144,6 @@ def test_each_fault_has_its_own_problem_with_the_place_and_the_value(
         (b'{"auction_id": "a"', "Expecting ',' delimiter: line 1 column 19 (char 18)"),
         (b"\xef\xbb\xbf{}", "Unexpected UTF-8 BOM (decode using utf-8-sig)"),
         (b'{"auction_id": "\xff"}', "byte 16 is not UTF-8"),
-        (b"[" * 100_000, "arrays or objects are nested too deeply"),
-        (b'{"a":' * 100_000, "arrays or objects are nested too deeply"),
         (body() + b"x", "Extra data"),
         (body(auction_id="a").replace(b'"a"', b'"\n"'), "Invalid control character"),
     ],
@@ -148,6 +153,13 @@ def test_what_is_not_json_is_told_with_its_position(content: bytes, detail: str)
     assert details["type"] == "/docs/errors#malformed-json"
     assert details["status"] == 400
     assert details["detail"].startswith(detail)
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
+def test_a_body_deeper_than_python_can_follow_is_refused(opening: bytes) -> None:
+    with pytest.raises(Problem, match="nested too deeply") as caught:
+        BodyDecoder(max_batch_rows=100_000).many(opening * 100_000)
+    assert caught.value.name == "malformed-json"
 
 
 def test_errors_of_several_kinds_share_one_answer() -> None:
@@ -265,13 +277,9 @@ def test_no_bytes_make_decoding_fail_otherwise_than_by_a_problem(content: bytes)
             decode(content)
 
 
-class Feedback(msgspec.Struct, forbid_unknown_fields=True):
-    labels: Annotated[list[Label], Meta(min_length=1)]
-
-
 def explained(*labels: dict[str, Any]) -> list[str]:
     with pytest.raises(Problem) as caught:
-        explain(json.dumps({"labels": labels}).encode(), Feedback)
+        DECODER.labels(json.dumps({"labels": labels}).encode())
     return [
         f"{error['pointer']}: {error['detail']}"
         for error in json.loads(caught.value.response.body)["errors"]
@@ -300,13 +308,43 @@ def test_nested_bodies_are_explained_by_the_same_rules() -> None:
 def test_a_duplicate_key_inside_a_nested_object_is_found() -> None:
     label = json.dumps(LABEL)[:-1] + ', "is_shill": false}'
     with pytest.raises(Problem, match="/labels/0/is_shill: given 2 times"):
-        explain(f'{{"labels": [{label}]}}'.encode(), Feedback)
+        DECODER.labels(f'{{"labels": [{label}]}}'.encode())
 
 
-def test_a_right_nested_body_is_decoded() -> None:
-    label = LABEL | {"labelled_at": "2026-11-23T12:00:00+01:00"}
-    feedback = explain(json.dumps({"labels": [label]}).encode(), Feedback)
-    assert feedback.labels[0].labelled_at.isoformat() == "2026-11-23T12:00:00+01:00"
+def test_right_labels_are_decoded_with_and_without_their_time() -> None:
+    timed = LABEL | {"labelled_at": "2026-11-23T12:00:00+01:00"}
+    content = json.dumps({"labels": [timed, LABEL]}).encode()
+    first, second = DECODER.labels(content)
+    assert isinstance(first.labelled_at, datetime)
+    assert first.labelled_at.isoformat() == "2026-11-23T12:00:00+01:00"
+    assert second.labelled_at is UNSET
+    assert explain(content, Feedback).labels == [first, second]
+
+
+@pytest.mark.parametrize("decode", [DECODER.one, DECODER.many, DECODER.labels])
+@pytest.mark.parametrize("item", [b"{}", b"[]", b"0", b'""', b'{"a":1}'])
+def test_a_document_larger_than_any_right_one_is_refused_before_it_is_built(
+    decode: Callable[[bytes], object], item: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json, "loads", None)
+    for content in (b"[%s]", b'{"labels":[%s]}'):
+        with pytest.raises(Problem) as caught:
+            decode(content % b",".join([item] * 200_000))
+        assert caught.value.name == "too-many-values"
+
+
+@pytest.mark.parametrize("rows", [51, 5_000])
+def test_too_many_right_records_are_refused_by_their_number(rows: int) -> None:
+    content = json.dumps([GOOD] * rows).encode()
+    detail = f"{rows} items are more than the maximum 50"
+    assert one_error(content, batch=True) == ("too-many-rows", detail)
+
+
+def test_too_many_right_labels_are_refused_by_their_number() -> None:
+    with pytest.raises(Problem) as caught:
+        DECODER.labels(json.dumps({"labels": [LABEL] * 60_000}).encode())
+    assert caught.value.name == "too-many-rows"
+    assert "/labels: 60000 items are more than the maximum 10000" in str(caught.value)
 
 
 def test_a_type_without_explanation_is_an_error_of_ours() -> None:

@@ -1,18 +1,23 @@
 """The Flask application is complete by itself: every route, every error as problem details."""
 
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from flask.testing import FlaskClient
+from numpy.typing import NDArray
+from prometheus_client import generate_latest
 from werkzeug.test import TestResponse
 
+from flask_app.log.lines import LoggedLabel, LoggedPrediction
 from flask_app.model.directory_store import DirectoryStore
-from flask_app.prediction_log import LoggedLabel, LoggedPrediction, SegmentReader
 from flask_app.serving.metrics import ServiceMetrics
 from flask_app.serving.service import Service
 from flask_app.serving.web import create_flask_app
 from flask_app.settings import Settings
+from tests.traffic import LogReader
 from tests.unit.serving.conftest import RECORD
 
 
@@ -32,7 +37,7 @@ def test_a_record_and_a_batch_are_scored_alike(client: FlaskClient, service: Ser
     one = client.post("/predict", json=RECORD).json
     many = client.post("/predict_batch", json=[RECORD, RECORD]).json["predictions"]
     assert [prediction["probability"] for prediction in many] == [one["probability"]] * 2
-    lines = list(SegmentReader(service.settings.log_dir, LoggedPrediction))
+    lines = list(LogReader(service.settings.log_dir, LoggedPrediction))
     ids = [prediction["prediction_id"] for prediction in (one, *many)]
     assert [line.prediction_id for line in lines] == ids
 
@@ -51,9 +56,61 @@ def test_the_outcome_follows_the_threshold_and_is_counted(
         assert value == 1
 
 
-def test_a_duration_beyond_every_auction_is_scored(client: FlaskClient) -> None:
-    answer = client.post("/predict", json=RECORD | {"auction_duration": 1e300})
-    assert answer.status_code == 200
+class BadModel:
+    """A model that gives a score that is none."""
+
+    version, threshold = "bad-0123456789ab", 0.5
+
+    def __init__(self, score: float) -> None:
+        self.score = score
+
+    def predict(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.where(np.arange(len(rows)) == 0, self.score, 0.5)
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -0.1, 1.1])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_score_that_is_no_probability_is_neither_answered_nor_logged_nor_counted(
+    client: FlaskClient, service: Service, score: float, rows: int
+) -> None:
+    assert service.model is not None
+    service.model.predictor = BadModel(score)  # type: ignore[assignment]
+    answer = client.post("/predict_batch", json=[RECORD] * rows)
+    assert (answer.status_code, problem(answer)) == (500, "invalid-score")
+    assert list(LogReader(service.settings.log_dir, LoggedPrediction)) == []
+    value = service.metrics.registry.get_sample_value
+    assert value("shill_prediction_probability_sum") == 0
+    assert value("shill_prediction_errors_total", {"reason": "invalid-score"}) == 1
+
+
+def test_a_dry_run_is_answered_but_neither_logged_nor_counted(
+    client: FlaskClient, service: Service
+) -> None:
+    real = client.post("/predict", json=RECORD).json
+    counted = generate_latest(service.metrics.registry)
+    dry = client.post("/predict?dry_run=true", json=RECORD).json
+    batch = client.post("/predict_batch?dry_run=true", json=[RECORD])
+    refused = client.post("/predict?dry_run=true", json=RECORD | {"bid": 1})
+    label = {"prediction_id": real["prediction_id"], "is_shill": True}
+    labelled = client.post("/feedback?dry_run=true", json={"labels": [label]})
+    assert dry["probability"] == real["probability"]
+    assert (batch.status_code, refused.status_code) == (200, 422)
+    assert labelled.json == {"recorded": 0}
+    assert generate_latest(service.metrics.registry) == counted
+    (line,) = LogReader(service.settings.log_dir, LoggedPrediction)
+    assert line.prediction_id == real["prediction_id"]
+    assert list(LogReader(service.settings.log_dir / "labels", LoggedLabel)) == []
+
+
+@pytest.mark.parametrize("query", ["dry_run", "dry_run=yes", "dry_run=true&dry_run=false"])
+def test_a_dry_run_is_asked_for_by_true_or_false(
+    client: FlaskClient, service: Service, query: str
+) -> None:
+    answer = client.post(f"/predict?{query}", json=RECORD)
+    assert problem(answer) == "bad-request"
+    assert "set it to true or false" in answer.json["detail"]
+    assert client.post("/predict?dry_run=false&other=1", json=RECORD).status_code == 200
+    assert len(list(LogReader(service.settings.log_dir, LoggedPrediction))) == 1
 
 
 @pytest.mark.parametrize("path", ["/predict", "/predict_batch", "/feedback"])
@@ -88,10 +145,10 @@ def test_labels_are_recorded_with_the_time_they_arrive(
         "/feedback", json={"labels": [{"prediction_id": identifier, "is_shill": True}]}
     )
     assert answer.json == {"recorded": 1}
-    (line,) = SegmentReader(service.settings.log_dir / "labels", LoggedLabel)
+    (line,) = LogReader(service.settings.log_dir / "labels", LoggedLabel)
     assert (line.prediction_id, line.is_shill) == (identifier, True)
     assert line.labelled_at == line.at
-    assert len(list(SegmentReader(service.settings.log_dir, LoggedPrediction))) == 1
+    assert len(list(LogReader(service.settings.log_dir, LoggedPrediction))) == 1
 
 
 def test_without_a_model_there_is_a_reason(settings: Settings, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from flask_app.training.calibration import (
     NoCalibration,
     SigmoidCalibration,
 )
-from flask_app.training.candidates import CANDIDATES, Classifier, build
+from flask_app.training.candidates import CANDIDATES, Classifier
+from flask_app.training.classifiers import build
 from flask_app.training.export import to_onnx
 
 EVERY = pytest.mark.parametrize("calibration", CALIBRATIONS, ids=lambda kind: kind.name)

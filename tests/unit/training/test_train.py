@@ -136,16 +136,20 @@ def test_a_golden_row_is_written_in_decimals_that_give_the_same_float32(
 def test_a_training_done_before_is_found_again(
     trained: Trained, simulated: Dataset, store: DirectoryStore
 ) -> None:
-    assert find_trained(store, provenance(simulated, seed=0)) == trained.directory.name
+    assert find_trained(store, provenance(simulated, 0, QUICK)) == trained.directory.name
 
 
-def test_another_seed_or_other_data_is_another_training(
+def test_another_seed_other_data_or_other_candidates_are_another_training(
     simulated: Dataset, store: DirectoryStore
 ) -> None:
     other = Dataset(simulated.name, "0" * 64, simulated.frame)
+    frame = simulated.frame.assign(bidding_ratio=simulated.frame["winning_ratio"])
+    other_columns = Dataset(simulated.name, simulated.sha256, frame)
 
-    assert find_trained(store, provenance(simulated, seed=1)) is None
-    assert find_trained(store, provenance(other, seed=0)) is None
+    assert find_trained(store, provenance(simulated, 1, QUICK)) is None
+    assert find_trained(store, provenance(other, 0, QUICK)) is None
+    assert find_trained(store, provenance(other_columns, 0, QUICK)) is None
+    assert find_trained(store, provenance(simulated, 0, CANDIDATES)) is None
 
 
 @pytest.mark.parametrize("name", ["model.onnx", MANIFEST])
@@ -156,7 +160,7 @@ def test_a_damaged_bundle_is_not_taken_for_a_training(
     path.chmod(0o644)
     path.write_bytes(b"damaged")
 
-    assert find_trained(store, provenance(simulated, seed=0)) is None
+    assert find_trained(store, provenance(simulated, 0, QUICK)) is None
 
 
 def test_the_version_does_not_depend_on_when_it_was_made(trained: Trained) -> None:

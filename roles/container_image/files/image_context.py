@@ -17,7 +17,7 @@ import re
 import tarfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 EXTRA_CA = "extra-ca.pem"
 """Trusted while building and left nowhere in the image: not a part of its tag."""
 

@@ -1,29 +1,42 @@
-"""The lines of a log that lie in a span of time, found without decoding the others.
+"""Reads the logs: defines for drift and the archive which lines are whole and which are torn.
 
-Predictions and labels begin with the prediction's id, and a UUIDv7 begins with the time at which it
-was made: their bytes compare as the times do.
+`SpanReader` finds the lines of a span of time without decoding the others.
 """
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeVar
 
 import msgspec
 
 from flask_app.errors import JobError
-from flask_app.prediction_log import SegmentReader, is_open
+from flask_app.log.ids import made_at, time_key
+from flask_app.log.lines import ID, TIME, is_whole
+from flask_app.log.segment import is_open, list_segments
 
-ID = slice(18, 54)
-"""Where a line has its prediction's id."""
-
-_TIME = slice(18, 31)
-_BEGIN = b'{"prediction_id":"'
-_ENDS = (b"}\n", b"}")
 _TAIL_BYTES = 1 << 16
-_NEWEST = b"~"
+_CLOCK_STEP_MS = 1000
+"""How much a file's time of writing may lag behind the clock that the ids are made with."""
+
+Line = TypeVar("Line")
+
+
+def decoded(
+    lines: Iterable[bytes], decode: Callable[[bytes], Line], on_torn: Callable[[bytes], object]
+) -> Iterator[Line]:
+    """Decode `lines`; one that is not whole, or no such line, is given to `on_torn`."""
+    for line in lines:
+        try:
+            whole = decode(line) if is_whole(line) else None
+        except msgspec.DecodeError:
+            whole = None
+        if whole is None:
+            on_torn(line)
+        else:
+            yield whole
 
 
 class Span(NamedTuple):
@@ -48,12 +61,16 @@ class SpanReader:
         self.torn_lines = 0
         self.future_lines = 0
         self._first_day = datetime.fromtimestamp(span.start / 1000, UTC).date()
-        self._end = _key(span.end)
+        self._end = time_key(span.end)
         self.begin_at(span.start)
 
     def begin_at(self, start: int) -> None:
         """From now on pass over what was made before `start`, ms."""
-        self.start, self._start = start, _key(start)
+        self.start, self._start = start, time_key(start)
+
+    def count_torn(self, _line: bytes) -> None:
+        """Count a line that proved to be torn."""
+        self.torn_lines += 1
 
     def segments(self) -> list[Path]:
         """List the segments of the span's days; `JobError` if they cannot be seen."""
@@ -65,13 +82,13 @@ class SpanReader:
                         next(day.iterdir(), None)
         except OSError as error:
             raise _unreadable(error) from error
-        return SegmentReader(self.directory, msgspec.Raw, since=self._first_day).segments()
+        return list_segments(self.directory, since=self._first_day)
 
     def newest_first(self) -> Iterator[Path]:
         """Yield the segments by their newest line, as long as they reach into the span."""
-        ends = sorted(((_last_key(path), path) for path in self.segments()), reverse=True)
+        ends = sorted(((_newest(path), path) for path in self.segments()), reverse=True)
         for end, segment in ends:
-            if end < self._start:
+            if end < self.start:
                 return
             yield segment
 
@@ -79,34 +96,34 @@ class SpanReader:
         """Yield the lines of `segment` that lie in the span."""
         with _opened(segment) as file:
             for line in file:
-                if not line.startswith(_BEGIN) or not line.endswith(_ENDS):
+                if not is_whole(line):
                     if line.endswith(b"\n") or not is_open(segment):
-                        self.torn_lines += 1
-                elif line[_TIME] > self._end:
+                        self.count_torn(line)
+                elif line[TIME] > self._end:
                     self.future_lines += 1
-                elif line[_TIME] >= self._start:
+                elif line[TIME] >= self._start:
                     yield line
 
 
-def made_at(prediction_id: bytes) -> int:
-    """Return when a prediction was made, Unix time in ms; ValueError if the id does not tell."""
-    return int(prediction_id[:8] + prediction_id[9:13], 16)
+def _newest(segment: Path) -> int:
+    """Return a time, Unix time in ms, that no line of `segment` is newer than.
 
-
-def _key(time_ms: int) -> bytes:
-    digits = b"%012x" % max(time_ms, 0)
-    return digits[:8] + b"-" + digits[8:]
-
-
-def _last_key(segment: Path) -> bytes:
-    """Return what the last whole line of `segment` compares by; if there is none, as the newest."""
+    A large batch has its ids before it is appended, so the last line need not be the newest. But
+    no id is newer than the last time of writing, except in the last line after the clock was set
+    back.
+    """
+    try:
+        written_ms = segment.stat().st_mtime_ns // 1_000_000 + _CLOCK_STEP_MS
+    except FileNotFoundError:
+        return 0  # deleted as too old
     with _opened(segment) as file:
         size = file.seek(0, io.SEEK_END)
         file.seek(max(0, size - _TAIL_BYTES))
         for line in reversed(file.readlines()):
-            if line.startswith(_BEGIN) and line.endswith(_ENDS):
-                return line[_TIME]
-    return _NEWEST
+            if is_whole(line):
+                with contextlib.suppress(ValueError):  # its id is none
+                    return max(written_ms, made_at(line[ID]))
+    return written_ms
 
 
 @contextlib.contextmanager
