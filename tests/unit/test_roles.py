@@ -75,6 +75,21 @@ class TestRole:
         assert told == table(role), "run python -m tests.unit.test_roles"
 
 
+def calls(role: Path, part: str) -> bool:
+    """Whether `role` imports the tasks of the role `part`."""
+    return any(f"name: {part}\n" in path.read_text() for path in role.glob("tasks/*.yml"))
+
+
+def test_who_schedules_a_container_leaves_nothing_to_other_roles_of_the_play() -> None:
+    """One role's vars/main.yml are seen by all roles of the play, and win over defaults."""
+    wanted = set(options(ROLES[0].parent / "scheduled_container"))
+    callers = [role for role in ROLES if calls(role, "scheduled_container")]
+    assert {role.name for role in callers} == {"evidently_cron", "prediction_archive"}
+    for role in callers:
+        given = {name for name in load(role / "vars/main.yml") if name in wanted}
+        assert given == wanted, role.name
+
+
 if __name__ == "__main__":
     for role in ROLES:
         tables.write(role / "README.md", "variables", table(role))
