@@ -75,10 +75,14 @@ class Settings:
         "Most bytes of request bodies that a worker holds at once; at least the largest body.",
         minimum=1024,
     )
+    max_wait_seconds: float = _setting(
+        0.1,
+        "Longest wait of a prediction for its turn, s; once it is reached, new ones are refused.",
+        minimum=0.001,
+    )
     request_timeout_seconds: float = _setting(
         10.0,
-        "How long a new connection may take to send a request's headers, and any request to send "
-        "its body, s.",
+        "How long a request's headers may take to arrive, and its body or the next line of it, s.",
         minimum=0.1,
     )
     keepalive_seconds: int = _setting(

@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated
 
 from msgspec import Meta
@@ -18,6 +20,7 @@ PredictionId = Annotated[
 
 _IDS_A_PREFIX = 1 << 20
 """What the counter of 20 bits, five hexadecimal digits, can tell apart."""
+_FIRST_SUFFIXES = tuple(f"{number:05x}" for number in range(1024))
 
 
 def prediction_ids(count: int) -> list[str]:
@@ -29,8 +32,15 @@ def prediction_ids(count: int) -> list[str]:
     ids: list[str] = []
     while len(ids) < count:
         prefix = _prefix()
-        ids += [f"{prefix}{number:05x}" for number in range(min(count - len(ids), _IDS_A_PREFIX))]
+        ids += [prefix + suffix for suffix in islice(_suffixes(), count - len(ids))]
     return ids
+
+
+def _suffixes() -> Iterator[str]:
+    """Yield the counter's values; those of an ordinary request are there already."""
+    yield from _FIRST_SUFFIXES
+    for number in range(len(_FIRST_SUFFIXES), _IDS_A_PREFIX):
+        yield f"{number:05x}"
 
 
 def _prefix() -> str:

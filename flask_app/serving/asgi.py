@@ -9,9 +9,8 @@ import asyncio
 import contextlib
 import gc
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from http import HTTPStatus
 from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
@@ -20,24 +19,33 @@ from flask import Flask
 from flask_app.model.stores import open_store
 from flask_app.serving.messages import DRY_RUN
 from flask_app.serving.metrics import ServiceMetrics
-from flask_app.serving.problems import Problem, Response
-from flask_app.serving.service import Operation, RequestHead, Service
+from flask_app.serving.microbatch import MicroBatch
+from flask_app.serving.ndjson import NDJSON
+from flask_app.serving.problems import JSON, RETRY_AFTER, RETRY_SECONDS, Problem, Response
+from flask_app.serving.service import (
+    LARGE_BODY_BYTES,
+    PREDICT,
+    Operation,
+    RequestHead,
+    Service,
+)
 from flask_app.serving.web import create_flask_app
 from flask_app.settings import Settings
 
 Message = MutableMapping[str, Any]
+Headers = dict[bytes, bytes]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _DRY_RUN = DRY_RUN.encode()
+_JSON = JSON.encode()
+_NOTHING = contextlib.nullcontext()
 
-SERVER = (b"server", b"shill")
 CLOSE = (b"connection", b"close")
 LINGER_SECONDS = 2.0
-LARGE_BODY_BYTES = 64 * 2**10
-"""Bodies beyond this are scored in a thread, so that the event loop goes on with small ones. They
-count as in flight until they are answered; a small one is answered in the turn in which it came."""
-RETRY_AFTER = (("Retry-After", "1"),)
+GC_THRESHOLD = 50_000
+"""Objects that are made before the garbage collector looks at them; after Python's own 700 it would
+look at each few requests."""
 
 
 class Application:
@@ -50,72 +58,123 @@ class Application:
 
     def __init__(self, service: Service, flask_app: Flask) -> None:
         self._service = service
+        self._unseen = 0
+        # One after the other: interleaved, large bodies would take more memory, and longer.
+        self._large = asyncio.Lock()
+        self._predict = service.operations[PREDICT]
+        self._micro_batch = MicroBatch(service)
         self._flask: Any = WSGIMiddleware(cast(Any, flask_app), workers=4)
+        # On the event loop, so that they never wait for a thread.
+        self._at_once = {"/health": service.health, "/ready": service.readiness}
         self._routes = {rule.rule for rule in flask_app.url_map.iter_rules() if not rule.arguments}
-        # One thread each: of the documents that are taken apart, one is in memory at a time.
-        self._large = ThreadPoolExecutor(1, thread_name_prefix="large-body")
-        self._durable = ThreadPoolExecutor(1, thread_name_prefix="durable")
         self._max_body_bytes = service.settings.max_body_bytes
         self._small_body_bytes = min(LARGE_BODY_BYTES, self._max_body_bytes)
         self._max_inflight_bytes = service.settings.max_inflight_bytes
         self._inflight_bytes = 0
         self._body_seconds = service.settings.request_timeout_seconds
 
+    def arrived(self) -> None:
+        """Note a request for which this application is going to be called."""
+        self._unseen += 1
+
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
+        if scope["type"] != "http":
+            await self._other(scope, receive, send)
+            return
+        began = time.perf_counter()
+        self._unseen = max(self._unseen - 1, 0)
+        is_post = scope["method"] == "POST"
+        operation = self._service.operations.get(scope["path"]) if is_post else None
+        headers = dict(scope["headers"])
+        try:
+            if operation and operation.streams(_text(headers, b"content-type")):
+                status = await self._stream(operation, _head(scope, headers), receive, send)
+            else:
+                body = await self._read(headers, receive)
+                if operation is self._predict and _is_plain(scope, headers, body):
+                    unseen = self._unseen
+                    response = await self._micro_batch.answer(body, began, unseen=unseen)
+                    if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                        # To refuse again and again would leave no time for answers.
+                        scope.get("state", {})["pause"] = RETRY_SECONDS
+                    await _respond(send, response)
+                    return  # counted already
+                status = await self._answer(operation, scope, headers, body, send)
+        except Problem as problem:  # its body is not taken
+            response = self._service.refuse(operation, problem) if operation else problem.response
+            await _respond(send, response, CLOSE, more_body=True)
+            self._observe(operation, scope, began, response.status)
+            await _linger(receive)
+            await send({"type": "http.response.body"})  # the server closes at the end of an answer
+        else:
+            self._observe(operation, scope, began, status)
+
+    async def _other(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
         else:
             await send({"type": "websocket.close"})
 
-    async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
-        began = time.perf_counter()
-        method, path = scope["method"], scope["path"]
-        headers = dict(scope["headers"])
-        operation = self._service.operations.get(path) if method == "POST" else None
-        body = b""
-        unread = False
-        try:
-            body = await self._read(headers, receive)
-        except Problem as problem:
-            unread = True
-            response = self._service.refuse(operation, problem) if operation else problem.response
-            status = await _respond(send, response, CLOSE)
-        else:
-            try:
-                if operation:
-                    response = await self._answer(operation, body, headers, scope["query_string"])
-                    status = await _respond(send, response)
-                else:
-                    status = await self._run_flask(scope, body, send)
-            finally:
-                if len(body) > self._small_body_bytes:
-                    self._inflight_bytes -= len(body)
-        seconds = time.perf_counter() - began
-        route = DRY_RUN if operation and _DRY_RUN in scope["query_string"] else self._route(path)
-        self._service.metrics.observe_request(route, method, status, seconds)
-        if unread:
-            await _linger(receive)
-
     async def _answer(
-        self, operation: Operation, body: bytes, headers: dict[bytes, bytes], query: bytes
-    ) -> Response:
-        """Run an operation, away from the event loop if it is going to take long."""
-        head = RequestHead(
-            headers.get(b"content-type", b"").decode("latin-1"),
-            headers.get(b"content-encoding", b"").decode("latin-1"),
-            query.decode("latin-1"),
-        )
-        answer = partial(self._service.answer, operation, body, head)
-        if operation.waits_for_disk:
-            return await asyncio.get_running_loop().run_in_executor(self._durable, answer)
-        if len(body) <= LARGE_BODY_BYTES:
-            return answer()
-        return await asyncio.get_running_loop().run_in_executor(self._large, answer)
+        self,
+        operation: Operation | None,
+        scope: Message,
+        headers: Headers,
+        body: bytes,
+        send: Send,
+    ) -> int:
+        """Answer a request whose body has been read; returns the status."""
+        try:
+            if operation:
+                head = _head(scope, headers)
+                async with self._large if len(body) > LARGE_BODY_BYTES else _NOTHING:
+                    response = await self._service.answer(operation, body, head)
+                return await _respond(send, response)
+            if scope["method"] == "GET" and scope["path"] in self._at_once:
+                return await _respond(send, _describe(self._at_once[scope["path"]]))
+            return await self._run_flask(scope, body, send)
+        finally:
+            if len(body) > self._small_body_bytes:
+                self._inflight_bytes -= len(body)
 
-    async def _read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    def _observe(
+        self, operation: Operation | None, scope: Message, began: float, status: int
+    ) -> None:
+        """Time a request that has just been answered."""
+        dry_run = operation is not None and _DRY_RUN in scope["query_string"]
+        route = DRY_RUN if dry_run else self._route(scope["path"])
+        seconds = time.perf_counter() - began
+        self._service.metrics.observe_requests(route, scope["method"], status, [seconds])
+
+    async def _stream(
+        self, operation: Operation, head: RequestHead, receive: Receive, send: Send
+    ) -> int:
+        """Answer lines while more arrive; returns the status."""
+        begun = False
+        async for body in self._service.answer_lines(operation, self._chunks(receive), head):
+            if not begun:  # until here a problem may have been raised
+                begun = True
+                await send(_start(200, NDJSON))
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+        if not begun:
+            await send(_start(200, NDJSON))
+        await send({"type": "http.response.body"})
+        return 200
+
+    async def _chunks(self, receive: Receive) -> AsyncIterator[bytes]:
+        """Yield a body as it arrives; raises `Problem` if nothing does for too long."""
+        more_body = True
+        while more_body:
+            try:
+                async with asyncio.timeout(self._body_seconds):
+                    message = await receive()
+            except TimeoutError:
+                raise self._body_timeout() from None
+            more_body = message.get("more_body", False)  # none when the client has gone
+            yield message.get("body", b"")
+
+    async def _read(self, headers: Headers, receive: Receive) -> bytes:
         """Read the body; raises `Problem` for one beyond the limits."""
         if int(headers.get(b"content-length", 0)) > self._max_body_bytes:
             raise self._too_large()
@@ -141,7 +200,10 @@ class Application:
         finally:
             self._inflight_bytes -= held
         # Also when the client has gone: nobody sees it then.
-        raise Problem("body-timeout", f"the body did not arrive within {self._body_seconds:g} s")
+        raise self._body_timeout()
+
+    def _body_timeout(self) -> Problem:
+        return Problem("body-timeout", f"the body did not arrive within {self._body_seconds:g} s")
 
     def _hold(self, size: int, held: int) -> int:
         """Take `size` more bytes of a body, of which `held` are there; returns `size`."""
@@ -170,7 +232,6 @@ class Application:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"].append(SERVER)
             await send(message)
 
         framing = {b"content-length", b"transfer-encoding"}
@@ -185,29 +246,58 @@ class Application:
             return path
         return "/docs/*" if path.startswith("/docs/") else "unknown"
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
+    async def _lifespan(self, scope: Message, receive: Receive, send: Send) -> None:
+        scope.get("state", {})["arrived"] = self.arrived
         await receive()
         await asyncio.to_thread(self._service.start)
-        gc.freeze()  # what is loaded now stays: no collection needs to look at it again
+        # What is loaded now stays, and requests leave no cycles: collections find next to nothing.
+        gc.freeze()
+        gc.set_threshold(GC_THRESHOLD)
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        self._large.shutdown()
-        self._durable.shutdown()
         await asyncio.to_thread(self._service.stop)
         await send({"type": "lifespan.shutdown.complete"})
 
 
-async def _respond(send: Send, response: Response, *more: tuple[bytes, bytes]) -> int:
-    headers = [
-        (b"content-type", response.content_type.encode()),
-        (b"content-length", str(len(response.body)).encode()),
-        SERVER,
-        *more,
-        *((name.encode(), value.encode()) for name, value in response.headers),
-    ]
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
+def _head(scope: Message, headers: Headers) -> RequestHead:
+    content_type, encoding = (_text(headers, b"content-" + name) for name in (b"type", b"encoding"))
+    return RequestHead(content_type, encoding, scope["query_string"].decode("latin-1"))
+
+
+def _text(headers: Headers, name: bytes) -> str:
+    return headers.get(name, b"").decode("latin-1")
+
+
+def _is_plain(scope: Message, headers: Headers, body: bytes) -> bool:
+    """Whether a request asks for nothing but its body's own answer, as nearly all do."""
+    return (
+        headers.get(b"content-type") == _JSON
+        and not scope["query_string"]
+        and b"content-encoding" not in headers
+        and len(body) <= LARGE_BODY_BYTES
+    )
+
+
+def _start(status: int, content_type: str, *more: tuple[bytes, bytes]) -> Message:
+    headers = [(b"content-type", content_type.encode()), *more]
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+async def _respond(
+    send: Send, response: Response, *more: tuple[bytes, bytes], more_body: bool = False
+) -> int:
+    length = (b"content-length", str(len(response.body)).encode())
+    headers = [(name.encode(), value.encode()) for name, value in response.headers]
+    await send(_start(response.status, response.content_type, length, *more, *headers))
+    await send({"type": "http.response.body", "body": response.body, "more_body": more_body})
     return response.status
+
+
+def _describe(description: Callable[[], Response]) -> Response:
+    try:
+        return description()
+    except Problem as problem:
+        return problem.response
 
 
 async def _linger(receive: Receive) -> None:

@@ -21,8 +21,6 @@ except ShillError as error:
 
 wsgi_app = f"{asgi.__name__}:create()"
 worker_class = f"{worker.__name__}.Worker"
-asgi_loop = "asyncio"
-asgi_lifespan = "on"
 workers = _settings.workers
 bind = _settings.bind
 # Each worker listens by itself, so the kernel spreads connections evenly, and a new container can
@@ -40,11 +38,6 @@ timeout = max(30, int(2 * _settings.request_timeout_seconds))
 worker_tmp_dir = "/dev/shm"  # noqa: S108 - the heartbeat must not wait for a disk
 control_socket_disable = True
 
-# Whoever connects is the client: no header may claim otherwise.
-forwarded_allow_ips = ""
-secure_scheme_headers: dict[str, str] = {}
-
-accesslog = None  # shill_http_request_duration_seconds counts and times every request
 logger_class = ServiceLog
 loglevel = _settings.log_level
 

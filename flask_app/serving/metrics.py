@@ -7,12 +7,11 @@ true of a moment rather than counted (the model in use) is asked of the worker t
 
 import itertools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, values
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -26,6 +25,7 @@ LOAD_FAILURES = ("checksum", "golden-row", "bundle", "store", "internal")
 
 PROBABILITIES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 INFERENCE_SECONDS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.1)
+WAIT_SECONDS = (1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 REQUEST_SECONDS = (5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
@@ -72,16 +72,17 @@ class _Worker(Collector):
 class BatchHistogram(Histogram):
     """A histogram that takes a batch at the price of a few observations."""
 
-    def observe_many(self, amounts: NDArray[np.float64]) -> None:
+    def observe_many(self, amounts: Sequence[float]) -> None:
         """Observe each of `amounts`, (n,)."""
-        if amounts.size == 1:
-            self.observe(amounts.item())
+        if len(amounts) == 1:
+            self.observe(amounts[0])
             return
-        self._sum.inc(amounts.sum().item())
+        self._sum.inc(sum(amounts))
         # Bucket i takes what is above bound i-1 and not above bound i.
         counts = np.bincount(np.searchsorted(self._upper_bounds, amounts)).tolist()
         for bucket, count in zip(self._buckets, counts, strict=False):
-            bucket.inc(count)
+            if count:
+                bucket.inc(count)
 
 
 class ServiceMetrics:
@@ -122,8 +123,14 @@ class ServiceMetrics:
         )
         self.inference = Histogram(
             "shill_inference_duration_seconds",
-            "Time the model takes to score a request's records.",
+            "Time of one run of the model, which scores what arrived together.",
             buckets=INFERENCE_SECONDS,
+            registry=own,
+        )
+        self.wait = BatchHistogram(
+            "shill_prediction_wait_seconds",
+            "Time from a prediction request's head to the turn in which it is scored.",
+            buckets=WAIT_SECONDS,
             registry=own,
         )
         self.load_failures = Counter(
@@ -142,14 +149,14 @@ class ServiceMetrics:
             "Attempts to force the prediction log or the label log to disk that failed.",
             registry=own,
         )
-        self._requests = Histogram(
+        self._requests = BatchHistogram(
             "shill_http_request_duration_seconds",
-            "Time from a request's headers to the end of its answer.",
+            "Time from a request's headers until its answer is handed to the connection.",
             ["route", "method", "status"],
             buckets=REQUEST_SECONDS,
             registry=own,
         )
-        self._request_series: dict[tuple[str, str, int], Histogram] = {}
+        self._request_series: dict[tuple[str, str, int], BatchHistogram] = {}
         # A counter that is born with its first count hides that count from `increase()`.
         for reason in LOAD_FAILURES:
             self.load_failures.labels(reason)
@@ -177,10 +184,12 @@ class ServiceMetrics:
         """Tell whether the model store could not be asked lately."""
         self._worker.store_unreachable = unreachable
 
-    def observe_request(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Record one answered request; `route` must come from a fixed set."""
+    def observe_requests(
+        self, route: str, method: str, status: int, seconds: Sequence[float]
+    ) -> None:
+        """Record answered requests, each by its time; `route` must come from a fixed set."""
         key = (route, method if method in METHODS else "other", status)
         series = self._request_series.get(key)
         if series is None:
             series = self._request_series[key] = self._requests.labels(*key)
-        series.observe(seconds)
+        series.observe_many(seconds)

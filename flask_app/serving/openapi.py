@@ -18,6 +18,7 @@ from flask_app.serving.messages import (
     Predictions,
     Readiness,
 )
+from flask_app.serving.ndjson import NDJSON
 from flask_app.serving.problems import JSON, PROBLEM_JSON, PROBLEM_TYPES, ProblemDetails
 from flask_app.serving.validation import batch_type
 from flask_app.settings import Settings
@@ -70,6 +71,8 @@ class Operation(NamedTuple):
     problems: tuple[str, ...] = ()
     takes: Any = None
     example: Any = None
+    lines: str = ""
+    """What JSON lines, where they are taken instead, say and get."""
 
 
 def operations(max_batch_rows: int) -> tuple[Operation, ...]:
@@ -93,6 +96,8 @@ def operations(max_batch_rows: int) -> tuple[Operation, ...]:
             LIST_PROBLEMS + PREDICTION_PROBLEMS,
             batch_type(max_batch_rows),
             [RECORD_EXAMPLE],
+            "One Record a line, any number. Each is answered while more arrive, by a line with "
+            "a Prediction or with the ProblemDetails of this record.",
         ),
         Operation(
             "post",
@@ -169,5 +174,11 @@ def _describe(operation: Operation, schema_of: Mapping[Any, Any]) -> dict[str, A
     if operation.takes is not None:
         description["parameters"] = [DRY_RUN_PARAMETER]
         body = {"schema": schema_of[operation.takes], "example": operation.example}
-        description["requestBody"] = {"required": True, "content": {JSON: body}}
+        content: dict[str, Any] = {JSON: body}
+        if operation.lines:
+            example = msgspec.json.Encoder().encode_lines(operation.example).decode()
+            schema = {"type": "string", "description": operation.lines}
+            content[NDJSON] = {"schema": schema, "example": example}
+            success[NDJSON] = {"schema": {"type": "string"}}
+        description["requestBody"] = {"required": True, "content": content}
     return description

@@ -4,14 +4,20 @@ One table feeds the answers, the OpenAPI document, `/docs/errors` and `docs/api.
 `type` is a link to its entry in `/docs/errors`; its name is the `reason` label of the metrics.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import NamedTuple
 
 import msgspec
 
+logger = logging.getLogger(__name__)
+
 JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
+RETRY_SECONDS = 1
+RETRY_AFTER = (("Retry-After", str(RETRY_SECONDS)),)
+"""What goes with a refusal that another second may change."""
 
 
 class Response(NamedTuple):
@@ -91,7 +97,7 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     ),
     "overloaded": ProblemType(
         503,
-        "The server holds too many request bodies",
+        "The server has more requests than it can answer",
         "Try again after the seconds that the Retry-After header names.",
     ),
     "not-ready": ProblemType(503, "The server is not ready", "Try again when /ready answers 200."),
@@ -177,3 +183,11 @@ def name_of_status(status: int) -> str:
     return names.get(
         status, "bad-request" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "internal-error"
     )
+
+
+def problem_of(error: Exception) -> Problem:
+    """Return the problem that `error` is; what is none is logged, and a failed request."""
+    if isinstance(error, Problem):
+        return error
+    logger.error("a request failed", exc_info=error)
+    return Problem("internal-error", "the request failed")

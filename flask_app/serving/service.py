@@ -1,66 +1,50 @@
 """What one worker serves, free of any web framework: request body in, response out."""
 
-import logging
-import time
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from operator import attrgetter
-from struct import Struct
-from typing import Literal, NamedTuple
+from functools import partial
+from typing import Literal, NamedTuple, TypeVar, cast
 from urllib.parse import parse_qs
 
 import msgspec
-import numpy as np
-from msgspec import UNSET
-from numpy.typing import NDArray
+from msgspec import UNSET, Raw
 
-from flask_app.log.ids import prediction_ids
 from flask_app.log.lines import LoggedLabel, LoggedPrediction
 from flask_app.log.retention import Retention
 from flask_app.log.segment import LABELS
 from flask_app.log.writer import SegmentWriter
 from flask_app.model.predictor import Predictor
 from flask_app.model.store import ModelStore
-from flask_app.record import FEATURES, Record
+from flask_app.record import Record
 from flask_app.serving.messages import (
     DRY_RUN,
     FeedbackReceipt,
     Health,
     ModelDescription,
     Prediction,
-    Predictions,
     Readiness,
 )
 from flask_app.serving.metrics import ServiceMetrics
-from flask_app.serving.problems import JSON, Problem, Response
+from flask_app.serving.ndjson import NDJSON, slices_of_lines
+from flask_app.serving.problems import JSON, Problem, Response, problem_of
 from flask_app.serving.reloader import Reloader
+from flask_app.serving.rows import Rows, fits_into_lines
+from flask_app.serving.scoring import LoadedModel, Scores
 from flask_app.serving.validation import BodyDecoder
 from flask_app.settings import Settings
 
-logger = logging.getLogger(__name__)
+PREDICT = "/predict"
 
-_features = attrgetter(*FEATURES)
-_pack = Struct(f"{len(FEATURES)}d").pack
+LARGE_BODY_BYTES = 64 * 2**10
+"""Bodies beyond this do not hold up small ones: they are handled in slices, or in a thread. They
+count as in flight until they are answered."""
+
+Item = TypeVar("Item")
+Decoded = TypeVar("Decoded")
+
 _encoder = msgspec.json.Encoder()
-
-
-class LoadedModel:
-    """A predictor in use, and its share of the metrics."""
-
-    def __init__(self, predictor: Predictor, metrics: ServiceMetrics) -> None:
-        self.predictor = predictor
-        self.loaded_at = datetime.now(UTC)
-        metrics.use_model(predictor.manifest, self.loaded_at)
-        self.shill = metrics.predictions.labels(predictor.version, "shill")
-        self.honest = metrics.predictions.labels(predictor.version, "honest")
-
-    def count(self, predictions: list[Prediction]) -> None:
-        """Count `predictions` by their outcome."""
-        shills = sum(prediction.is_shill_bid for prediction in predictions)
-        if shills:
-            self.shill.inc(shills)
-        if shills < len(predictions):
-            self.honest.inc(len(predictions) - shills)
 
 
 class Operation(NamedTuple):
@@ -69,12 +53,16 @@ class Operation(NamedTuple):
     Attributes:
         run: Takes the body, and whether it is a dry run; raises `Problem`.
         predicts: Whether its refusals are those of predictions.
-        waits_for_disk: Whether it must be kept off an event loop.
+        takes: Media types of its body; JSON lines are answered line by line, as they arrive.
     """
 
-    run: Callable[[bytes, bool], Response]
+    run: Callable[[bytes, bool], Awaitable[Response]]
     predicts: bool = True
-    waits_for_disk: bool = False
+    takes: tuple[str, ...] = (JSON,)
+
+    def streams(self, content_type: str) -> bool:
+        """Whether a body of this type is answered line by line."""
+        return len(self.takes) > 1 and media_type(content_type) == NDJSON
 
 
 class RequestHead(NamedTuple):
@@ -106,12 +94,16 @@ class Service:
         self._reloader = Reloader(
             store, settings.look_seconds, metrics, self._use, pinned=settings.model_version
         )
+        self._predict_one = Operation(self.predict)
         self.operations = {
-            "/predict": Operation(self.predict),
-            "/predict_batch": Operation(self.predict_batch),
-            "/feedback": Operation(self.feedback, predicts=False, waits_for_disk=True),
+            PREDICT: self._predict_one,
+            "/predict_batch": Operation(self.predict_batch, takes=(JSON, NDJSON)),
+            "/feedback": Operation(self.feedback, predicts=False),
         }
         self._decoder = BodyDecoder(settings.max_batch_rows)
+        # One thread each: of the documents that are taken apart, one is in memory at a time.
+        self._large = ThreadPoolExecutor(1, thread_name_prefix="large-body")
+        self._durable = ThreadPoolExecutor(1, thread_name_prefix="durable")
         self._predictions = SegmentWriter.from_settings(
             settings.log_dir,
             settings,
@@ -132,25 +124,40 @@ class Service:
     def stop(self) -> None:
         """Stop following, and force the logs to disk."""
         self._reloader.stop()
+        self._large.shutdown()
+        self._durable.shutdown()
         self._predictions.close()
         self._labels.close()
 
     def _use(self, predictor: Predictor) -> None:
         self.model = LoadedModel(predictor, self.metrics)
 
-    def answer(self, operation: Operation, body: bytes, head: RequestHead) -> Response:
+    async def answer(self, operation: Operation, body: bytes, head: RequestHead) -> Response:
         """Run an operation on the `body` of a request; every failure becomes problem details."""
         dry_run = False
         try:
-            dry_run = bool(head.query) and is_dry_run(head.query)
-            check_media_type(head.content_type, head.content_encoding)
-            return operation.run(body, dry_run)
-        except Problem as raised:
-            problem = raised
-        except Exception:
-            logger.exception("a request failed")
-            problem = Problem("internal-error", "the request failed")
+            if operation.streams(head.content_type):
+                parts = [
+                    part async for part in self.answer_lines(operation, _in_turns([body]), head)
+                ]
+                return Response(b"".join(parts), content_type=NDJSON)
+            dry_run = is_dry_run(head.query)
+            check_media_type(operation, head)
+            return await operation.run(body, dry_run)
+        except Exception as error:  # noqa: BLE001 - what is no refusal is logged
+            problem = problem_of(error)
         return problem.response if dry_run else self.refuse(operation, problem)
+
+    def answer_lines(
+        self, operation: Operation, chunks: AsyncIterator[bytes], head: RequestHead
+    ) -> AsyncIterator[bytes]:
+        """Run an operation on a body of JSON lines, as it arrives; yields the answer's lines.
+
+        Raises:
+            Problem: Nothing can be answered. What is wrong with a line, its own answer says.
+        """
+        check_media_type(operation, head)
+        return self._predict_lines(chunks, is_dry_run(head.query))
 
     def refuse(self, operation: Operation, problem: Problem) -> Response:
         """Count a refusal if it is one of predictions, and return the answer to it."""
@@ -158,66 +165,99 @@ class Service:
             self.metrics.prediction_errors.labels(problem.name).inc()
         return problem.response
 
-    def predict(self, body: bytes, dry_run: bool) -> Response:
+    async def predict(self, body: bytes, dry_run: bool) -> Response:
         """Score one record."""
-        (prediction,) = self._score(self._decoder.one(body), dry_run)
+        record = await _aside(self._large, body, self._decoder.one)
+        (prediction,) = self._predict(Rows.of([record], [_as_sent(body)]), dry_run)
         return _json(prediction)
 
-    def predict_batch(self, body: bytes, dry_run: bool) -> Response:
-        """Score an array of records; all of them or none."""
-        return _json(Predictions(self._score(self._decoder.many(body), dry_run)))
+    def predict_each(self, bodies: Sequence[bytes], dry_run: bool = False) -> list[Response]:
+        """Score one record from each of `bodies`, all at once; a bad one is refused alone."""
 
-    def _score(self, records: list[Record], dry_run: bool) -> list[Prediction]:
+        def refuse(error: Exception) -> Response:
+            problem = problem_of(error)
+            return problem.response if dry_run else self.refuse(self._predict_one, problem)
+
+        good: list[bytes] = []
+        records: list[Record] = []
+        refusals: dict[int, Response] = {}
+        for place, body in enumerate(bodies):
+            try:
+                records.append(self._decoder.one(body))
+                good.append(body)
+            except Exception as error:  # noqa: BLE001 - what is no refusal is logged
+                refusals[place] = refuse(error)
+        answers: Iterable[Response] = ()
+        try:
+            if records:
+                answers = map(
+                    _json, self._predict(Rows.of(records, [*map(_as_sent, good)]), dry_run)
+                )
+        except Exception as error:  # noqa: BLE001 - as above
+            if len(good) == 1:
+                answers = [refuse(error)]
+            else:  # one of them may be at fault
+                answers = [answer for body in good for answer in self.predict_each([body], dry_run)]
+        scored = iter(answers)
+        return [refusals.get(place) or next(scored) for place in range(len(bodies))]
+
+    async def predict_batch(self, body: bytes, dry_run: bool) -> Response:
+        """Score an array of records; all of them or none."""
+        try:
+            slices = [rows async for rows in _in_turns(self._decoder.slices(body))]
+        except ValueError:
+            slices = await _aside(self._large, body, self._decoder.batch)
         model = self._current_model()
-        predictor = model.predictor
-        rows = features(records)
-        began = time.perf_counter()
-        scores = predictor.predict(rows)
-        seconds = time.perf_counter() - began
-        probabilities: list[float] = scores.tolist()
-        version, threshold = predictor.version, predictor.threshold
-        if not all(0.0 <= probability <= 1.0 for probability in probabilities):  # nor is NaN
-            raise Problem("invalid-score", f"model {version} gave a score that is no probability")
-        predictions = [
-            Prediction(
-                prediction_id=identifier,
-                prediction=1 if probability >= threshold else 0,
-                is_shill_bid=probability >= threshold,
-                probability=probability,
-                threshold=threshold,
-                model_version=version,
-            )
-            for identifier, probability in zip(
-                prediction_ids(len(records)), probabilities, strict=True
-            )
+        scores = [model.score(rows) async for rows in _in_turns(slices)]
+        answers = [
+            _encoder.encode(self._record(model, rows, scored, dry_run))[1:-1]
+            async for rows, scored in _in_turns(zip(slices, scores, strict=True))
         ]
+        return Response(b'{"predictions":[%b]}' % b",".join(answers))
+
+    async def _predict_lines(
+        self, chunks: AsyncIterator[bytes], dry_run: bool
+    ) -> AsyncIterator[bytes]:
+        """Score records that come one a line; each gets a line of its own, a refusal if need be."""
+        self._current_model()
+        try:
+            async for lines in slices_of_lines(chunks):
+                yield b"".join([b"%b\n" % one.body for one in self.predict_each(lines, dry_run)])
+                await asyncio.sleep(0)
+        except Problem as problem:  # what follows is lost
+            refusal = problem.response if dry_run else self.refuse(self._predict_one, problem)
+            yield b"%b\n" % refusal.body
+
+    def _predict(self, rows: Rows, dry_run: bool) -> list[Prediction]:
+        model = self._current_model()
+        return self._record(model, rows, model.score(rows), dry_run)
+
+    def _record(
+        self, model: LoadedModel, rows: Rows, scores: Scores, dry_run: bool
+    ) -> list[Prediction]:
+        """Make predictions of `scores`, count them and hand them to the kernel."""
+        predictions = model.predictions(scores)
         if not dry_run:
-            self.metrics.inference.observe(seconds)
-            self.metrics.probability.observe_many(scores)
-            model.count(predictions)
-            self._log(records, predictions)
+            model.count(scores)
+            now = datetime.now(UTC)
+            lines = [
+                LoggedPrediction(
+                    prediction_id=prediction.prediction_id,
+                    at=now,
+                    model_version=prediction.model_version,
+                    record=cast(Record, record),  # its JSON, which goes into the line as it is
+                    probability=prediction.probability,
+                    prediction=prediction.prediction,
+                    threshold=prediction.threshold,
+                )
+                for record, prediction in zip(rows.logged, predictions, strict=True)
+            ]
+            self._predictions.append(_encoder.encode_lines(lines), len(lines))
         return predictions
 
-    def _log(self, records: list[Record], predictions: list[Prediction]) -> None:
-        """Hand the predictions to the kernel before they are answered."""
-        now = datetime.now(UTC)
-        lines = [
-            LoggedPrediction(
-                prediction_id=prediction.prediction_id,
-                at=now,
-                model_version=prediction.model_version,
-                record=record,
-                probability=prediction.probability,
-                prediction=prediction.prediction,
-                threshold=prediction.threshold,
-            )
-            for record, prediction in zip(records, predictions, strict=True)
-        ]
-        self._predictions.append(_encoder.encode_lines(lines), len(lines))
-
-    def feedback(self, body: bytes, dry_run: bool) -> Response:
+    async def feedback(self, body: bytes, dry_run: bool) -> Response:
         """Record labels, on disk before the answer; sending them again changes nothing."""
-        labels = self._decoder.labels(body)
+        labels = await _aside(self._large, body, self._decoder.labels)
         if dry_run:
             return _json(FeedbackReceipt(recorded=0))
         now = datetime.now(UTC)
@@ -230,7 +270,10 @@ class Service:
             )
             for label in labels
         ]
-        if not self._labels.append(_encoder.encode_lines(lines), len(lines), durable=True):
+        append = partial(
+            self._labels.append, _encoder.encode_lines(lines), len(lines), durable=True
+        )
+        if not await asyncio.get_running_loop().run_in_executor(self._durable, append):
             raise Problem("log-unavailable", f"no label was recorded: {self._labels.failure}")
         return _json(FeedbackReceipt(recorded=len(lines)))
 
@@ -280,34 +323,56 @@ class Service:
         return self.model
 
 
-def features(records: list[Record]) -> NDArray[np.float32]:
-    """Return the model's input, (n, 9), of `records`."""
-    values = b"".join([_pack(*_features(record)) for record in records])
-    rows = np.frombuffer(values, np.float64).reshape(-1, len(FEATURES))
-    return rows.astype(np.float32)
+async def _in_turns(items: Iterable[Item]) -> AsyncIterator[Item]:
+    """Yield `items`, letting others use the event loop in between."""
+    for number, item in enumerate(items):
+        if number:
+            await asyncio.sleep(0)
+        yield item
+
+
+async def _aside(
+    thread: ThreadPoolExecutor, body: bytes, decode: Callable[[bytes], Decoded]
+) -> Decoded:
+    """Decode `body`, in `thread` if it is large: what is wrong with it may take long to tell."""
+    if len(body) <= LARGE_BODY_BYTES:
+        return decode(body)
+    return await asyncio.get_running_loop().run_in_executor(thread, decode, body)
+
+
+def _as_sent(body: bytes) -> Raw | None:
+    """Return the one record in `body` for the log, if it can be logged as it is."""
+    return Raw(body) if fits_into_lines(body, 1) else None
 
 
 def is_dry_run(query: str) -> bool:
     """Whether a query string asks for a dry run; `Problem` if it does not say yes or no."""
+    if not query:
+        return False
     values = parse_qs(query, keep_blank_values=True).get(DRY_RUN, ["false"])
     if values not in (["true"], ["false"]):
         raise Problem("bad-request", f"{DRY_RUN} is {', '.join(values)}: set it to true or false")
     return values == ["true"]
 
 
-def check_media_type(content_type: str, content_encoding: str) -> None:
-    """Refuse, with `Problem`, a body that is not plain `application/json`."""
-    media_type = content_type.partition(";")[0]
-    if media_type.strip().lower() != JSON:
+def media_type(content_type: str) -> str:
+    """Return a Content-Type without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def check_media_type(operation: Operation, head: RequestHead) -> None:
+    """Refuse, with `Problem`, a body of a type that `operation` does not take."""
+    if media_type(head.content_type) not in operation.takes:
+        taken = ", ".join(operation.takes)
         raise Problem(
             "unsupported-media-type",
-            f"Content-Type is {content_type or 'missing'}: send {JSON}",
-            headers=(("Accept", JSON),),
+            f"Content-Type is {head.content_type or 'missing'}: send {taken}",
+            headers=(("Accept", taken),),
         )
-    if content_encoding.lower() not in {"", "identity"}:
+    if head.content_encoding.lower() not in {"", "identity"}:
         raise Problem(
             "unsupported-media-type",
-            f"Content-Encoding is {content_encoding}: send the body as it is",
+            f"Content-Encoding is {head.content_encoding}: send the body as it is",
             headers=(("Accept-Encoding", "identity"),),
         )
 

@@ -43,6 +43,9 @@ class ServiceLog(Logger):  # type: ignore[misc]
                 "formatters": {"json": {"()": JsonFormatter}},
                 "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
                 "root": {"level": level, "handlers": ["stderr"]},
-                "loggers": {"gunicorn.error": {"level": level, "propagate": True}},
+                # uvicorn's logger is given the handlers and the level of Gunicorn's.
+                "loggers": {
+                    "gunicorn.error": {"level": level, "handlers": ["stderr"], "propagate": False}
+                },
             }
         )

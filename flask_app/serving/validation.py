@@ -21,9 +21,10 @@ import msgspec
 from msgspec import UNSET, Meta, inspect
 
 from flask_app.log.lines import Label
-from flask_app.record import DEFAULT_AUCTION_DURATION_DAYS, Record
+from flask_app.record import DEFAULT_AUCTION_DURATION_DAYS, FIELDS, Record
 from flask_app.serving.messages import MAX_LABELS, Feedback
 from flask_app.serving.problems import FieldError, Problem, type_uri
+from flask_app.serving.rows import SLICE_ROWS, Rows, fits_into_lines
 
 MAX_ERRORS = 100
 MAX_SHOWN = 60
@@ -32,6 +33,8 @@ MIN_EXPLAINED_VALUES = 10_000
 """A body of no more values than this is explained whatever it should have been."""
 EXPLAINED_VALUES_RATIO = 2
 """A body is explained up to so many times the values that the largest right one has."""
+MIN_SPLIT_VALUES = 100_000
+"""A batch of no more values than this is split and counted whatever it should have been."""
 MAX_DIGITS = 308
 """Longer integers are taken for infinite: no float can hold them."""
 
@@ -63,26 +66,52 @@ class BodyDecoder:
     def __init__(self, max_batch_rows: int) -> None:
         self._max_batch_rows = max_batch_rows
         self._batch_type = batch_type(max_batch_rows)
+        self._max_split_values = max(
+            MIN_SPLIT_VALUES, EXPLAINED_VALUES_RATIO * max_batch_rows * len(FIELDS)
+        )
         self._one = msgspec.json.Decoder(Record)
-        self._many = msgspec.json.Decoder(list[Record])
+        self._documents = msgspec.json.Decoder(list[msgspec.Raw])
         self._labels = msgspec.json.Decoder(_Labels)
 
-    def one(self, body: bytes) -> list[Record]:
+    def one(self, body: bytes) -> Record:
         """Decode one record; raises `Problem` if the body is anything else."""
         with contextlib.suppress(ValueError, RecursionError):
-            records = [self._one.decode(body)]
-            if _quotes(records) == body.count(b'"'):
-                return records
-        return [explain(body, Record)]
+            record = self._one.decode(body)
+            if _quotes([record]) == body.count(b'"'):
+                return record
+        return cast(Record, explain(body, Record))
 
-    def many(self, body: bytes) -> list[Record]:
-        """Decode a batch; raises `Problem` if the body is anything else."""
-        with contextlib.suppress(ValueError, RecursionError):
-            records = self._many.decode(body)
-            _check_count(records, self._max_batch_rows, "")
-            if records and _quotes(records) == body.count(b'"'):
-                return records
-        return cast(list[Record], explain(body, self._batch_type))
+    def slices(self, body: bytes) -> Iterator[Rows]:
+        """Decode a batch, slice by slice; all of it is wanted before any is used.
+
+        Raises:
+            ValueError: The body may be anything else: `batch` tells.
+        """
+        most = self._max_split_values
+        if len(body) > 2 * most and body.count(b",") > most:
+            raise ValueError("more values than a batch has")
+        try:
+            documents = self._documents.decode(body)
+        except RecursionError as error:
+            raise ValueError(*error.args) from None
+        _check_count(documents, self._max_batch_rows, "")
+        if not documents:
+            raise ValueError("an empty batch")
+        can_be_logged = fits_into_lines(body, len(documents))
+        quotes = 0
+        for start in range(0, len(documents), SLICE_ROWS):
+            sent = documents[start : start + SLICE_ROWS]
+            records = [self._one.decode(document) for document in sent]
+            quotes += _quotes(records)
+            yield Rows.of(records, sent if can_be_logged else [None] * len(sent))
+        if quotes != body.count(b'"'):
+            raise ValueError("repeated keys or escaped quotation marks")
+
+    def batch(self, body: bytes) -> list[Rows]:
+        """Decode a batch, at leisure; raises `Problem` if the body is anything else."""
+        records = cast(list[Record], explain(body, self._batch_type))
+        slices = (records[at : at + SLICE_ROWS] for at in range(0, len(records), SLICE_ROWS))
+        return [Rows.of(part, [None] * len(part)) for part in slices]
 
     def labels(self, body: bytes) -> list[Label]:
         """Decode `Feedback`; raises `Problem` if the body is anything else."""

@@ -1,5 +1,6 @@
 """The service as a Flask application: every route, every error as problem details."""
 
+import asyncio
 import html
 import logging
 from collections.abc import Callable
@@ -58,7 +59,7 @@ def _add_operations(app: Flask, service: Service) -> None:
         return _reply(operation())
 
     def answer(operation: Operation) -> FlaskResponse:
-        return _reply(service.answer(operation, request.get_data(), _head()))
+        return _reply(asyncio.run(service.answer(operation, request.get_data(), _head())))
 
     app.add_url_rule("/health", "health", partial(describe, service.health))
     app.add_url_rule("/ready", "ready", partial(describe, service.readiness))

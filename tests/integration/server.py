@@ -122,7 +122,7 @@ class Server:
             self.process = subprocess.Popen(
                 self.command, cwd=self.cwd, env=self.environment, stdout=output, stderr=output
             )
-        wait_until(lambda: self.text().count("ASGI server listening") == self.workers)
+        wait_until(lambda: self.text().count("Application startup complete") == self.workers)
 
     def stop(self) -> int:
         """Stop gracefully; returns the exit status."""

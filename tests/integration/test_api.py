@@ -166,7 +166,7 @@ def test_a_client_that_asks_first_is_spared_sending_too_much(server: Server) -> 
 def test_http_1_0_and_pipelined_requests_are_answered(server: Server) -> None:
     body = json.dumps(RECORD).encode()
     length = f"Content-Length: {len(body)}"
-    assert exchange(server, raw_request(body, length, version="1.0")).startswith(b"HTTP/1.0 200 ")
+    assert exchange(server, raw_request(body, length, version="1.0")).startswith(b"HTTP/1.1 200 ")
     first = raw_request(body, length).replace(b"Connection: close\r\n", b"")
     assert exchange(server, first + raw_request(body, length)).count(b"HTTP/1.1 200 ") == 2
 
@@ -195,7 +195,7 @@ def test_what_is_not_http_is_refused_without_a_server_error(
 
 def test_answers_tell_no_server_version(server: Server) -> None:
     for answer in (server.get("/health"), server.post("/predict", RECORD), server.get("/nope")):
-        assert answer.headers["Server"] == "shill"
+        assert "Server" not in answer.headers
 
 
 def test_the_documentation_loads_nothing_from_elsewhere(server: Server) -> None:

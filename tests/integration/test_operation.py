@@ -1,9 +1,14 @@
 """The service as its operators meet it: settings, readiness, metrics, stopping, a full disk."""
 
+import json
 import os
 import resource
+import signal
+import socket
 import subprocess
 import threading
+from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -81,6 +86,73 @@ def test_the_smoke_test_leaves_neither_predictions_nor_counts(
 def test_a_connection_without_a_request_is_closed(serve: Serve, sent: bytes) -> None:
     server = serve(request_timeout_seconds=0.3)
     assert exchange(server, sent) == b""
+
+
+def test_a_head_that_never_ends_is_given_up(serve: Serve) -> None:
+    server = serve(request_timeout_seconds=0.3)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.setblocking(False)
+        connection.sendall(b"POST /predict HTTP/1.1\r\n")
+        wait_until(lambda: is_closed_after(connection, b"a"))  # each byte in time, the whole never
+
+
+def is_closed_after(connection: socket.socket, sent: bytes) -> bool:
+    try:
+        connection.sendall(sent)
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def test_a_head_that_is_too_large_is_refused(serve: Serve) -> None:
+    endless = b"POST /predict HTTP/1.1\r\nX: " + b"a" * 100_000
+    assert exchange(serve(), endless).startswith(b"HTTP/1.1 400 ")
+
+
+def test_head_requests_are_answered(serve: Serve) -> None:
+    answer = exchange(serve(), b"HEAD /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_a_request_on_its_way_to_a_server_that_stops_is_answered(serve: Serve) -> None:
+    server = serve(workers=1)
+    client = server.client()
+    assert client.request("GET", "/health").status == 200
+    server.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: "Shutting down" in server.text())
+    answer = client.request("POST", "/predict", RECORD)
+    assert (answer.status, answer.headers["Connection"]) == (200, "close")
+    assert server.stop() == 0
+    assert len(server.logged()[0]) == 1
+
+
+def test_more_than_can_be_answered_in_time_is_refused_and_the_rest_answered(serve: Serve) -> None:
+    server = serve(workers=1, max_wait_seconds=0.02)
+    body = json.dumps(RECORD).encode()
+    request = raw_request(body, f"Content-Length: {len(body)}")
+    with ExitStack() as stack:
+        clients = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=30))
+            for _ in range(900)
+        ]
+        for client in clients:  # when this is answered, the connection is one of the worker's
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+        (worker,) = server.pids()
+        os.kill(worker, signal.SIGSTOP)  # so that all requests arrive at once
+        for client in clients:
+            client.sendall(request)
+        os.kill(worker, signal.SIGCONT)
+        answers = [client.recv(65536) for client in clients]
+    statuses = Counter(answer[9:12] for answer in answers)
+    assert statuses.keys() == {b"200", b"503"}
+    assert all(b"retry-after: 1\r\n" in answer for answer in answers if answer[9:12] == b"503")
+    assert server.metric("shill_prediction_errors_total", reason="overloaded") == statuses[b"503"]
+    assert len(server.logged()[0]) == statuses[b"200"]
+    assert server.post("/predict", RECORD).status == 200
 
 
 def test_bodies_made_to_fill_the_memory_do_not(serve: Serve, record_property: Figure) -> None:

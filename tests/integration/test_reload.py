@@ -102,6 +102,6 @@ def test_a_worker_that_starts_on_a_corrupt_bundle_falls_back_to_the_previous_one
     wait_until(lambda: server.metric("shill_model_load_failures_total") >= 1)
     (worker,) = server.pids()
     os.kill(worker, 9)
-    wait_until(lambda: server.text().count("ASGI server listening") == 2)
+    wait_until(lambda: server.text().count("Application startup complete") == 2)
     assert server.get("/ready").status == 200
     assert server.post("/predict", RECORD).json["model_version"] == good

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from flask_app.serving import asgi
+from flask_app.log.lines import LoggedPrediction
+from flask_app.serving import asgi, validation
 from flask_app.serving.asgi import Application
-from flask_app.serving.problems import Response
-from flask_app.serving.service import Operation, RequestHead, Service
+from flask_app.serving.rows import Rows
+from flask_app.serving.service import LARGE_BODY_BYTES, Service
 from flask_app.serving.web import create_flask_app
+from tests.traffic import LogReader
 from tests.unit.serving.conftest import RECORD
 
 JSON = (b"content-type", b"application/json")
@@ -33,6 +35,7 @@ async def ask(
     path: str = "/predict",
     headers: tuple[tuple[bytes, bytes], ...] = (JSON,),
     query: bytes = b"",
+    state: dict[str, Any] | None = None,
 ) -> Sent:
     """Send one request whose body comes in `messages`, then nothing more."""
     waiting = iter(messages)
@@ -54,6 +57,7 @@ async def ask(
         "path": path,
         "query_string": query,
         "headers": list(headers),
+        "state": {} if state is None else state,
     }
     await application(scope, receive, send)
     return sent
@@ -136,30 +140,41 @@ def test_a_body_that_does_not_arrive_is_given_up(
     assert problem_of(run(ask(application, part(b"{", more=True), *last))) == "body-timeout"
 
 
-def test_small_requests_do_not_wait_for_a_large_one(
-    application: Application, service: Service, monkeypatch: pytest.MonkeyPatch
+def test_small_requests_are_answered_between_the_slices_of_a_batch(
+    application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small_is_answered = threading.Event()
-    original = service.answer
+    monkeypatch.setattr(validation, "SLICE_ROWS", 10)
+    answered: list[str] = []
 
-    def answer(operation: Operation, body: bytes, head: RequestHead) -> Response:
-        if len(body) > asgi.LARGE_BODY_BYTES:
-            assert small_is_answered.wait(10), "the event loop stood still"
-        return original(operation, body, head)
-
-    monkeypatch.setattr(service, "answer", answer)
-    large = json.dumps([RECORD] * 100 + [" " * asgi.LARGE_BODY_BYTES]).encode()
+    async def answer(name: str, *content: Any, path: str) -> Sent:
+        sent = await ask(application, part(json.dumps(*content).encode()), path=path)
+        answered.append(name)
+        return sent
 
     async def both() -> tuple[Sent, Sent]:
-        task = asyncio.create_task(ask(application, part(large), path="/predict_batch"))
+        batch = asyncio.create_task(answer("batch", [RECORD] * 100, path="/predict_batch"))
         await asyncio.sleep(0)
-        small = await ask(application, part(json.dumps(RECORD).encode()))
-        small_is_answered.set()
-        return small, await task
+        return await answer("record", RECORD, path="/predict"), await batch
 
-    small, refused = asyncio.run(both())
-    assert status_of(small) == 200
-    assert problem_of(refused) == "too-many-rows"
+    for sent in asyncio.run(both()):
+        assert status_of(sent) == 200
+    assert answered == ["record", "batch"]
+
+
+def test_what_is_wrong_with_a_large_body_is_found_away_from_the_event_loop(
+    application: Application, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+    original = service._decoder.batch
+
+    def batch(body: bytes) -> Rows:
+        threads.append(threading.current_thread().name)
+        return original(body)
+
+    monkeypatch.setattr(service._decoder, "batch", batch)
+    wrong = json.dumps([RECORD, " " * LARGE_BODY_BYTES]).encode()
+    assert problem_of(run(ask(application, part(wrong), path="/predict_batch"))) == "wrong-type"
+    assert [thread.partition("_")[0] for thread in threads] == ["large-body"]
 
 
 def test_labels_go_to_disk_away_from_the_event_loop(
@@ -202,7 +217,6 @@ def test_flask_gets_the_body_whole_and_answers_everything_else(
     headers = (JSON, (b"transfer-encoding", b"chunked"))
     sent = run(ask(application, *parts, path="/health", headers=headers))
     assert status_of(sent) == 405
-    assert (b"server", b"shill") in sent[0]["headers"]
     assert requests_counted(service, route="/health", method="POST", status="405") == 1
 
 
@@ -295,3 +309,104 @@ def test_the_lifespan_starts_and_stops_the_service(
         "stop",
         "lifespan.shutdown.complete",
     ]
+
+
+NDJSON = (b"content-type", b"application/x-ndjson")
+
+
+def lines_of(sent: Sent) -> list[Any]:
+    assert status_of(sent) == 200
+    assert (b"content-type", b"application/x-ndjson") in sent[0]["headers"]
+    return [
+        json.loads(line) for line in b"".join(m.get("body", b"") for m in sent[1:]).splitlines()
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000, 100_000])
+def test_lines_are_answered_one_by_one_however_they_arrive(
+    application: Application, service: Service, size: int
+) -> None:
+    ratios = [number / 300 for number in range(300)]
+    records = [json.dumps(RECORD | {"winning_ratio": ratio}).encode() for ratio in ratios]
+    records[3] = b"{"
+    content = b"\n".join(records)
+    content = content[: 30 * len(records[0])] if size == 1 else content
+    parts = [part(content[at : at + size], more=True) for at in range(0, len(content), size)]
+    sent = run(ask(application, *parts, part(b""), path="/predict_batch", headers=(NDJSON,)))
+    answered = lines_of(sent)
+    assert len(answered) == content.count(b"\n") + 1
+    assert [place for place, line in enumerate(answered[:-1]) if "type" in line] == [3]
+    assert answered[3]["type"] == "/docs/errors#malformed-json"
+    logged = list(LogReader(service.settings.log_dir, LoggedPrediction))
+    assert [line.prediction_id for line in logged] == [
+        line["prediction_id"] for line in answered if "probability" in line
+    ]
+    assert application._inflight_bytes == 0
+
+
+def test_lines_are_answered_while_more_arrive(application: Application) -> None:
+    async def main() -> None:
+        arrived: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        scope = {"type": "http", "method": "POST", "path": "/predict_batch", "query_string": b""}
+        task = asyncio.create_task(
+            application(scope | {"headers": [NDJSON]}, arrived.get, sent.put)
+        )
+        for _ in range(3):
+            await arrived.put(part(json.dumps(RECORD).encode() + b"\n", more=True))
+            message = await sent.get()
+            if message["type"] == "http.response.start":
+                message = await sent.get()
+            assert b'"probability"' in message["body"]
+        await arrived.put(part(b""))
+        await task
+
+    asyncio.run(main())
+
+
+def test_a_stream_that_stops_is_ended_with_a_line_that_says_so(application: Application) -> None:
+    record = part(json.dumps(RECORD).encode() + b"\n", more=True)
+    *_, last = lines_of(run(ask(application, record, path="/predict_batch", headers=(NDJSON,))))
+    assert last["type"] == "/docs/errors#body-timeout"
+
+
+def test_a_line_without_end_is_refused(application: Application) -> None:
+    parts = [part(b" " * 50_000, more=True), part(b" " * 50_000, more=True)]
+    answered = lines_of(run(ask(application, *parts, path="/predict_batch", headers=(NDJSON,))))
+    assert [line["type"] for line in answered] == ["/docs/errors#body-too-large"]
+
+
+def test_lines_are_taken_for_batches_only(application: Application) -> None:
+    sent = run(ask(application, part(json.dumps(RECORD).encode()), headers=(NDJSON,)))
+    assert problem_of(sent) == "unsupported-media-type"
+
+
+def test_a_dry_run_of_lines_is_not_logged(application: Application, service: Service) -> None:
+    body = part(json.dumps(RECORD).encode() + b"\n{")
+    options = {"path": "/predict_batch", "query": b"dry_run=true"}
+    good, bad = lines_of(run(ask(application, body, headers=(NDJSON,), **options)))  # type: ignore[arg-type]
+    assert ("probability" in good, bad["status"]) == (True, 400)
+    assert list(LogReader(service.settings.log_dir, LoggedPrediction)) == []
+    reason = {"reason": "malformed-json"}
+    value = service.metrics.registry.get_sample_value("shill_prediction_errors_total", reason)
+    assert value == 0
+
+
+def test_the_server_is_asked_to_pause_a_client_that_should_come_back_later(
+    application: Application,
+) -> None:
+    state: dict[str, Any] = {}
+    body = part(json.dumps(RECORD).encode())
+    assert status_of(run(ask(application, body, state=state))) == 200
+    assert state == {}
+    application._service.model = None
+    assert problem_of(run(ask(application, body, state=state))) == "not-ready"
+    assert state == {"pause": 1}
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+def test_health_is_answered_as_flask_answers_it(application: Application, path: str) -> None:
+    sent = run(ask(application, part(b""), method="GET", path=path))
+    client = create_flask_app(application._service).test_client()
+    answer = client.get(path)
+    assert (status_of(sent), sent[1]["body"]) == (answer.status_code, answer.data)

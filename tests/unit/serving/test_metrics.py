@@ -67,7 +67,7 @@ def test_slots_add_up_and_a_successor_counts_on(directory: Path) -> None:
     for slot, lines in ((0, 3), (1, 4), (0, 5)):
         metrics = worker(directory, slot)
         metrics.log_dropped.inc(lines)
-        metrics.observe_request("/predict", "POST", 200, 0.001)
+        metrics.observe_requests("/predict", "POST", 200, [0.001])
     files = sorted(path.name for path in directory.iterdir())
     assert files == ["counter_0.db", "counter_1.db", "histogram_0.db", "histogram_1.db"]
     (directory / "counter_2.db").touch()  # of a worker that is just starting

@@ -1,0 +1,77 @@
+"""The model in use: scores rows, makes predictions of the scores and counts them."""
+
+import time
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from flask_app.log.ids import prediction_ids
+from flask_app.model.predictor import Predictor
+from flask_app.serving.messages import Prediction
+from flask_app.serving.metrics import ServiceMetrics
+from flask_app.serving.problems import Problem
+from flask_app.serving.rows import Rows
+
+
+class Scores(NamedTuple):
+    """The result of one run of the model.
+
+    Attributes:
+        probabilities: Probability of shill, (n,), each within [0, 1].
+        seconds: How long the run took, s.
+    """
+
+    probabilities: list[float]
+    seconds: float
+
+
+class LoadedModel:
+    """A predictor in use, and its share of the metrics."""
+
+    def __init__(self, predictor: Predictor, metrics: ServiceMetrics) -> None:
+        self.predictor = predictor
+        self.loaded_at = datetime.now(UTC)
+        self._metrics = metrics
+        metrics.use_model(predictor.manifest, self.loaded_at)
+        self._shill = metrics.predictions.labels(predictor.version, "shill")
+        self._honest = metrics.predictions.labels(predictor.version, "honest")
+
+    def score(self, rows: Rows) -> Scores:
+        """Run the model on `rows`; raises `Problem` if a score is no probability."""
+        began = time.perf_counter()
+        scores = self.predictor.predict(rows.features)
+        seconds = time.perf_counter() - began
+        probabilities: list[float] = scores.tolist()
+        if not all(0.0 <= probability <= 1.0 for probability in probabilities):  # nor is NaN
+            raise Problem(
+                "invalid-score",
+                f"model {self.predictor.version} gave a score that is no probability",
+            )
+        return Scores(probabilities, seconds)
+
+    def predictions(self, scores: Scores) -> list[Prediction]:
+        """Make a prediction, with a new id, of each of `scores`."""
+        version, threshold = self.predictor.version, self.predictor.threshold
+        return [
+            Prediction(
+                prediction_id=identifier,
+                prediction=1 if probability >= threshold else 0,
+                is_shill_bid=probability >= threshold,
+                probability=probability,
+                threshold=threshold,
+                model_version=version,
+            )
+            for identifier, probability in zip(
+                prediction_ids(len(scores.probabilities)), scores.probabilities, strict=True
+            )
+        ]
+
+    def count(self, scores: Scores) -> None:
+        """Count and time a run whose predictions are answered."""
+        self._metrics.inference.observe(scores.seconds)
+        self._metrics.probability.observe_many(scores.probabilities)
+        threshold = self.predictor.threshold
+        shills = sum(probability >= threshold for probability in scores.probabilities)
+        if shills:
+            self._shill.inc(shills)
+        if shills < len(scores.probabilities):
+            self._honest.inc(len(scores.probabilities) - shills)
