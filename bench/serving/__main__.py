@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import resource
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from bench.serving.checks import check_answers, check_bookkeeping
 from bench.serving.load import measure, send
 from bench.serving.material import inference_ms, make_material
 from bench.serving.prepare import CACHE, HERE, BenchError, prepare
+from bench.serving.pressure import under_pressure
 from bench.serving.servers import contestants, running
 
 ROOT = HERE.parents[1]
@@ -35,6 +37,8 @@ def main() -> int:
         help=f"write {PAGE.relative_to(ROOT)} and {RESULTS.relative_to(ROOT)}",
     )
     options = parser.parse_args()
+    # Servers and crowds have more connections than a process may have by default.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     try:
         prepare()
         run = _measure(options.rounds, options.seconds)
@@ -48,6 +52,10 @@ def main() -> int:
     return 0
 
 
+def _shared_memory() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(dir="/dev/shm")
+
+
 def _measure(rounds: int, seconds: int) -> dict[str, Any]:
     """Start every server, check it, measure all of them in turn, check again."""
     material = make_material()
@@ -59,7 +67,7 @@ def _measure(rounds: int, seconds: int) -> dict[str, Any]:
     with ExitStack() as stack:
         # On a disk as in production, not in memory; shared memory for the metrics likewise.
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=CACHE)))
-        metrics = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
+        metrics = Path(stack.enter_context(_shared_memory()))
         servers = [
             stack.enter_context(running(server, (first.path, first.bodies[0])))
             for server in contestants(material, scratch, metrics)
@@ -68,26 +76,31 @@ def _measure(rounds: int, seconds: int) -> dict[str, Any]:
             check_answers(server, material)
         rows_answered = dict.fromkeys(servers, 0)
         for number, workload, server in product(range(rounds), material.workloads, servers):
-            warm_up = send(server, workload.path, workload.file, WARM_UP_SECONDS)
-            figures = measure(server, workload.path, workload.file, seconds)
+            warm_up = send(server, workload, WARM_UP_SECONDS)
+            figures = measure(server, workload, seconds)
             requests = warm_up["requests"] + figures.requests
             rows_answered[server] += requests * workload.rows_a_request
             samples.append(report.Sample(number, workload.name, server.server.name, figures))
             print(
-                f"round {number + 1}/{rounds}  {workload.name:10}  {server.server.name:18}  "
+                f"round {number + 1}/{rounds}  {workload.name:23}  {server.server.name:18}  "
                 f"{figures.requests_per_second:8.1f} requests/s  p99 {figures.p99_ms:8.2f} ms",
                 flush=True,
             )
         check_bookkeeping(servers[0], rows_answered[servers[0]])
-        return report.results(
-            titles={server.server.name: server.server.title for server in servers},
-            samples=samples,
-            inference_ms={item.name: inference_ms(material, item) for item in material.workloads},
-            memory={server.server.name: server.memory() for server in servers},
-            model_version=material.bundle.name,
-            seconds=seconds,
-            load_average=load_average,
-        )
+        memory = {server.server.name: server.memory() for server in servers}
+    with tempfile.TemporaryDirectory(dir=CACHE) as again, _shared_memory() as memory_again:
+        own, *_, peer = contestants(material, Path(again), Path(memory_again))
+        pressure = under_pressure(own, peer, material, Path(again), seconds)
+    return report.results(
+        titles={server.server.name: server.server.title for server in servers},
+        samples=samples,
+        inference_ms={item.name: inference_ms(material, item) for item in material.workloads},
+        memory=memory,
+        pressure=pressure,
+        model_version=material.bundle.name,
+        seconds=seconds,
+        load_average=load_average,
+    )
 
 
 if __name__ == "__main__":

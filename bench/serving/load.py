@@ -3,15 +3,13 @@
 import json
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.serving.prepare import HERE, BenchError, cores
 
 if TYPE_CHECKING:
+    from bench.serving.material import Workload
     from bench.serving.servers import RunningServer
-
-CONNECTIONS = 16
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,8 @@ class Measurement:
     waiting: float
 
 
-def send(server: "RunningServer", path: str, bodies: Path, seconds: int) -> dict[str, int]:
-    """Send the lines of `bodies` to `path` for `seconds` over 16 connections.
+def send(server: "RunningServer", workload: "Workload", seconds: int) -> dict[str, int]:
+    """Send the bodies of `workload` for `seconds`, on each connection one after the other.
 
     Returns:
         What requests.lua prints.
@@ -46,25 +44,26 @@ def send(server: "RunningServer", path: str, bodies: Path, seconds: int) -> dict
         BenchError: A request failed or was not answered with 2xx.
     """
     command = ["taskset", "--cpu-list", str(cores()[1]), "wrk", "--threads=1", "--timeout=30s"]
-    command += [f"--connections={CONNECTIONS}", f"--duration={seconds}s"]
-    command += [f"--script={HERE / 'requests.lua'}", server.url + path, "--", str(bodies)]
+    command += [f"--connections={workload.connections}", f"--duration={seconds}s"]
+    command += [f"--script={HERE / 'requests.lua'}", server.url + workload.path]
+    command += ["--", str(workload.file)]
     wrk = subprocess.run(command, check=True, capture_output=True, text=True)
     figures: dict[str, int] = json.loads(wrk.stdout.splitlines()[-1])
     if figures["refused"] or figures["failed"]:
         raise BenchError(
-            f"{server.server.name}, {path}: {figures['refused']} requests not answered with 2xx, "
-            f"{figures['failed']} not answered"
+            f"{server.server.name}, {workload.name}: {figures['refused']} requests not answered "
+            f"with 2xx, {figures['failed']} not answered"
         )
     return figures
 
 
-def measure(server: "RunningServer", path: str, bodies: Path, seconds: int) -> Measurement:
+def measure(server: "RunningServer", workload: "Workload", seconds: int) -> Measurement:
     """Send as `send` does, watching the server; raises `BenchError` also for no answer at all."""
     before = server.usage()
-    figures = send(server, path, bodies, seconds)
+    figures = send(server, workload, seconds)
     after = server.usage()
     if not figures["requests"]:
-        raise BenchError(f"{server.server.name}, {path}: no answer within {seconds} s")
+        raise BenchError(f"{server.server.name}, {workload.name}: no answer within {seconds} s")
     duration = figures["microseconds"] / 1e6
     return Measurement(
         requests=figures["requests"],

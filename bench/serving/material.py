@@ -30,10 +30,20 @@ INFERENCES = 1000
 
 @dataclass(frozen=True)
 class Workload:
-    """Distinct request bodies of one kind, and which rows of the dataset each holds."""
+    """Distinct request bodies of one kind, and which rows of the dataset each holds.
+
+    Attributes:
+        name: What it is called in the report.
+        path: Where they are sent.
+        connections: Over how many connections at once.
+        bodies: The bodies.
+        rows: The rows of the dataset in each.
+        file: The bodies, one a line.
+    """
 
     name: str
     path: str
+    connections: int
     bodies: tuple[bytes, ...]
     rows: tuple[tuple[int, ...], ...]
     file: Path
@@ -54,7 +64,7 @@ class Material:
         forest: The tutorial's model, joblib.
         features: The dataset as the model takes it, (n, 9).
         expected: By model ("onnx", "forest"): the probability of each row of the dataset.
-        workloads: Single rows, then batches.
+        workloads: Single rows over ever more connections, then batches.
     """
 
     store: Path
@@ -118,19 +128,20 @@ def _workloads(records: list[dict[Any, Any]]) -> tuple[Workload, ...]:
     random = np.random.default_rng(SEED)
     order = random.permutation(len(records)).tolist()
     draws = [random.choice(len(records), BATCH_ROWS).tolist() for _ in range(BATCHES)]
+    singles = [records[row] for row in order]
+    batches = [[records[row] for row in draw] for draw in draws]
     return (
-        _workload("one row", "/predict", [records[row] for row in order], [[row] for row in order]),
-        _workload(
-            f"{BATCH_ROWS:,} rows",
-            "/predict_batch",
-            [[records[row] for row in draw] for draw in draws],
-            draws,
-        ),
+        _workload("one row", "/predict", 16, singles, [[row] for row in order]),
+        _workload("one row, 64 connections", "/predict", 64, singles, [[row] for row in order]),
+        _workload("one row, 1 connection", "/predict", 1, singles, [[row] for row in order]),
+        _workload(f"{BATCH_ROWS:,} rows", "/predict_batch", 16, batches, draws),
     )
 
 
-def _workload(name: str, path: str, contents: list[Any], rows: list[list[int]]) -> Workload:
+def _workload(
+    name: str, path: str, connections: int, contents: list[Any], rows: list[list[int]]
+) -> Workload:
     bodies = tuple(json.dumps(content).encode() for content in contents)
     file = CACHE / f"{path.strip('/')}.jsonl"
     file.write_bytes(b"\n".join(bodies) + b"\n")
-    return Workload(name, path, bodies, tuple(map(tuple, rows)), file)
+    return Workload(name, path, connections, bodies, tuple(map(tuple, rows)), file)

@@ -11,10 +11,26 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.serving.load import CONNECTIONS, Measurement
+from bench.serving.load import Measurement
 from bench.serving.prepare import REQUIREMENTS
+from bench.serving.pressure import (
+    BATCH_CLIENTS,
+    BATCH_ROWS,
+    CROWD_CLIENTS,
+    PEAK_CLIENTS,
+    RATE_CLIENTS,
+)
 
-PACKAGES = ("gunicorn", "flask", "msgspec", "onnxruntime", "numpy")
+PACKAGES = (
+    "gunicorn",
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "flask",
+    "msgspec",
+    "onnxruntime",
+    "numpy",
+)
 PEER_PACKAGES = (
     "fastapi",
     "uvicorn",
@@ -37,10 +53,15 @@ class Target:
 
 
 TARGETS = (
-    Target("one row", "forest", 60),
-    Target("one row", "fastapi_onnx", 0.7),
+    Target("one row", "fastapi_onnx", 2.5),
+    Target("one row, 64 connections", "fastapi_onnx", 2.5),
+    Target("one row, 1 connection", "fastapi_onnx", 1.25),
+    Target("one row", "forest", 150),
     Target("1,000 rows", "fastapi_onnx", 2),
 )
+MOST_BESIDE = 3.0
+LEAST_GOODPUT = 0.9
+MOST_MS = 50.0
 WORKER_LIMIT = 250 * MEBIBYTE
 
 
@@ -60,6 +81,7 @@ def results(
     samples: Iterable[Sample],
     inference_ms: dict[str, float],
     memory: dict[str, dict[str, int]],
+    pressure: dict[str, Any],
     model_version: str,
     seconds: int,
     load_average: float,
@@ -81,10 +103,10 @@ def results(
         },
         "model": model_version,
         "seconds": seconds,
-        "connections": CONNECTIONS,
         "titles": titles,
         "inference_ms": {name: round(value, 4) for name, value in inference_ms.items()},
         "memory": memory,
+        "pressure": pressure,
         "samples": [
             {"round": sample.round, "workload": sample.workload, "server": sample.server}
             | {name: round(value, 4) for name, value in asdict(sample.measurement).items()}
@@ -134,12 +156,78 @@ def targets(run: dict[str, Any]) -> str:
             f"| {target.workload}: at least {target.factor:g}x {run['titles'][target.peer]} "
             f"| {_figure(ratio)}x | {_verdict(ratio >= target.factor)} |"
         )
+        if target.peer == "fastapi_onnx" and target.workload.startswith("one row"):
+            ours, theirs = (
+                median(_values(run, target.workload, name, "p99_ms")) for name in (own, target.peer)
+            )
+            lines.append(
+                f"| {target.workload}: p99 not above its {_figure(theirs)} ms "
+                f"| {_figure(ours)} ms | {_verdict(ours <= theirs)} |"
+            )
+    lines += [
+        f"| {what} | {figure} | {_verdict(reached)} |" for what, figure, reached in _pressed(run)
+    ]
     worker = run["memory"][own]["worker_rss"]
     lines.append(
         f"| one worker: below {WORKER_LIMIT // MEBIBYTE} MiB resident "
         f"| {worker / MEBIBYTE:.0f} MiB | {_verdict(worker < WORKER_LIMIT)} |"
     )
     return "\n".join(lines) + "\n"
+
+
+def _pressed(run: dict[str, Any]) -> list[tuple[str, str, bool]]:
+    """List what was to be reached under pressure: what, its figure, whether it was."""
+    beside, overload = run["pressure"]["beside_batches"], run["pressure"]["overload"]
+    times = beside["p99_ms"] / beside["quiet_p99_ms"]
+    goodput = overload["answered_per_second"] / overload["peak_per_second"]
+    health, refusals = overload["health_p99_ms"], overload["refusal_p99_ms"]
+    return [
+        (
+            f"p99 beside {BATCH_CLIENTS} batches of {BATCH_ROWS:,}: at most {MOST_BESIDE:g}x",
+            f"{times:.1f}x",
+            times <= MOST_BESIDE,
+        ),
+        (
+            f"answers to {CROWD_CLIENTS:,} clients: at least {LEAST_GOODPUT:.0%} of its peak",
+            f"{goodput:.0%}",
+            goodput >= LEAST_GOODPUT,
+        ),
+        (f"refusals then: p99 within {MOST_MS:g} ms", f"{refusals:.0f} ms", refusals <= MOST_MS),
+        (f"`/health` then: p99 within {MOST_MS:g} ms", f"{health:.0f} ms", health <= MOST_MS),
+    ]
+
+
+def pressure(run: dict[str, Any]) -> str:
+    """Render the server's behaviour at fixed rates, beside batches and beyond its capacity."""
+    found = run["pressure"]
+    rates = next(iter(found["rates"].values()))
+    lines = [
+        f"**One row at a fixed rate over {RATE_CLIENTS} connections: p99 since it was due, ms**",
+        "",
+        "| Server | " + " | ".join(f"{int(rate):,}/s" for rate in rates) + " |",
+        "|---|" + "---:|" * len(rates),
+    ]
+    for name, figures in found["rates"].items():
+        cells = (f"{value:,.1f}" for value in figures.values())
+        lines.append(f"| {run['titles'][name]} | {' | '.join(cells)} |")
+    beside, overload = found["beside_batches"], found["overload"]
+    return (
+        "\n".join(lines)
+        + f"""
+
+**Beside batches**: two workers on one core answer single rows with a p99 of
+{_figure(beside["quiet_p99_ms"])} ms, and while {BATCH_CLIENTS} clients send batches of
+{BATCH_ROWS:,} rows with one of {_figure(beside["p99_ms"])} ms.
+
+**Beyond capacity**: to {PEAK_CLIENTS} clients, each of which sends its next request as soon as its
+last is answered, one worker gives {overload["peak_per_second"]:,.0f} answers/s. To
+{CROWD_CLIENTS:,} it gives {overload["answered_per_second"]:,.0f}/s, p99
+{overload["answer_p99_ms"]:.0f} ms, and refuses {overload["refused_per_second"]:,.0f}/s, p99
+{overload["refusal_p99_ms"]:.0f} ms; those come back after the second that `Retry-After` names.
+`/health` answers meanwhile with a p99 of {overload["health_p99_ms"]:.0f} ms; the worker's memory
+grows by {overload["grown_mib"]:.0f} MiB for {CROWD_CLIENTS - PEAK_CLIENTS:,} more connections.
+"""
+    )
 
 
 def page(run: dict[str, Any]) -> str:
@@ -159,6 +247,7 @@ we know how to write. `make bench` measures it anew on your machine and rewrites
 
 {targets(run)}
 {table(run)}
+{pressure(run)}
 Figures are medians of {rounds} rounds, ratios the median (minimum to maximum) of the rounds' own
 ratios.
 
@@ -184,7 +273,8 @@ them.
 ## How it is measured
 
 - Every server runs on one core, all with the same one; the load generator,
-  [wrk](https://github.com/wg/wrk), on another, with {run["connections"]} keep-alive connections.
+  [wrk](https://github.com/wg/wrk), on another, with 16 keep-alive connections where nothing else is
+  said. Fixed rates and crowds come from [`crowd.py`](../bench/serving/crowd.py), once each.
 - The servers take turns within each round ({run["seconds"]} s each, after a warm-up), so that what
   else the machine does meets all of them alike.
 - Every request differs from the one before: each row of the dataset once, or one of 32 batches

@@ -177,8 +177,8 @@ def _describe(operation: Operation, schema_of: Mapping[Any, Any]) -> dict[str, A
         content: dict[str, Any] = {JSON: body}
         if operation.lines:
             example = msgspec.json.Encoder().encode_lines(operation.example).decode()
-            schema = {"type": "string", "description": operation.lines}
-            content[NDJSON] = {"schema": schema, "example": example}
-            success[NDJSON] = {"schema": {"type": "string"}}
+            # No type: whatever a line says, it is answered.
+            content[NDJSON] = {"schema": {"description": operation.lines}, "example": example}
+            success[NDJSON] = {}
         description["requestBody"] = {"required": True, "content": content}
     return description

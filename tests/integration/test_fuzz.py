@@ -9,9 +9,12 @@ from pathlib import Path
 from tests.integration.conftest import Figure
 from tests.integration.server import Server
 
+ROOT = Path(__file__).parents[2]
 CASES = int(os.environ.get("FUZZ_CASES", "5000"))
 # Shares of the cases by what they cost to make; the first run adds what varies little.
 SHARES = {"/predict": 0.6, "/predict_batch": 0.22, "/feedback": 0.14}
+
+HOOKS = {"PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.integration.fuzz_hooks"}
 
 
 def schemathesis(server: Server, report: Path, *options: str) -> subprocess.Popen[bytes]:
@@ -26,7 +29,9 @@ def schemathesis(server: Server, report: Path, *options: str) -> subprocess.Pope
         *options,
     ]
     with report.with_suffix(".log").open("wb") as output:
-        return subprocess.Popen(command, stdout=output, stderr=output, cwd=report.parent)
+        return subprocess.Popen(
+            command, stdout=output, stderr=output, cwd=report.parent, env=os.environ | HOOKS
+        )
 
 
 def test_no_request_is_answered_otherwise_than_documented(
