@@ -77,7 +77,7 @@ class Settings:
     )
     max_wait_seconds: float = _setting(
         0.1,
-        "Longest wait of a prediction for its turn, s; once it is reached, new ones are refused.",
+        "A prediction that would wait longer than this for its turn is refused, s.",
         minimum=0.001,
     )
     request_timeout_seconds: float = _setting(

@@ -15,6 +15,7 @@ from bench.serving import report
 from bench.serving.checks import check_answers, check_bookkeeping
 from bench.serving.load import measure, send
 from bench.serving.material import inference_ms, make_material
+from bench.serving.plot import plot
 from bench.serving.prepare import CACHE, HERE, BenchError, prepare
 from bench.serving.pressure import under_pressure
 from bench.serving.servers import contestants, running
@@ -22,6 +23,7 @@ from bench.serving.servers import contestants, running
 ROOT = HERE.parents[1]
 RESULTS = HERE / "results.json"
 PAGE = ROOT / "docs/benchmarks.md"
+PLOT = ROOT / "docs/images/benchmark.svg"
 WARM_UP_SECONDS = 1
 QUIET_LOAD = 0.5
 
@@ -34,7 +36,7 @@ def main() -> int:
     parser.add_argument(
         "--write-docs",
         action="store_true",
-        help=f"write {PAGE.relative_to(ROOT)} and {RESULTS.relative_to(ROOT)}",
+        help="write " + ", ".join(str(file.relative_to(ROOT)) for file in (PAGE, PLOT, RESULTS)),
     )
     options = parser.parse_args()
     # Servers and crowds have more connections than a process may have by default.
@@ -49,6 +51,7 @@ def main() -> int:
     if options.write_docs:
         RESULTS.write_text(json.dumps(run, indent=1) + "\n")
         PAGE.write_text(report.page(run))
+        plot(run, PLOT)
     return 0
 
 

@@ -243,6 +243,8 @@ def page(run: dict[str, Any]) -> str:
 How fast the prediction API is, beside the pattern it replaces and beside the fastest FastAPI server
 we know how to write. `make bench` measures it anew on your machine and rewrites this page.
 
+![Predictions a second, by server and number of connections](images/benchmark.svg)
+
 ## Result
 
 {targets(run)}
@@ -310,7 +312,10 @@ def _limits(run: dict[str, Any]) -> str:
 Batches gain least, since the model itself, ONNX Runtime on one thread, takes {_figure(model)} ms of
 processor time for {batch} in every server that has it. That leaves {_figure(ours - model)} ms of
 this project's {_figure(ours)} for receiving, validating, logging and answering them, and
-{_figure(theirs - model)} ms of the tuned peer's {_figure(theirs)}, which logs nothing."""
+{_figure(theirs - model)} ms of the tuned peer's {_figure(theirs)}, which logs nothing.
+
+A lone connection gains little, too: its requests come one by one, so there is nothing to share, and
+between them the interpreter's code has left the processor's caches."""
 
 
 def _values(run: dict[str, Any], workload: str, server: str, field: str) -> list[float]:

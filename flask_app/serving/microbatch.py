@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MOST_AT_ONCE = 64
 """How many are scored in a turn, in 1 to 2 ms; sharing among more would save little."""
 FIRST_PACE = 50e-6
-"""Time from one answer to the next under load, s, until it has been measured."""
+"""Time from one answer to the next, s, until requests queue and it is measured."""
 SHARE_OF_TIME = 0.5
 """What scoring takes of that time: reading requests and sending answers take the other half."""
 PACE_WEIGHT = 0.1
@@ -52,7 +52,7 @@ class MicroBatch:
         self._pace = FIRST_PACE
         self._overloaded = Problem(
             "overloaded",
-            f"predictions wait longer than {self._max_wait:g} s for their turn",
+            f"it would wait longer than {self._max_wait:g} s for its turn",
             headers=RETRY_AFTER,
         )
 
@@ -68,7 +68,8 @@ class MicroBatch:
         waiting = self._waiting
         request = _Request(body, began, loop.create_future())
         if (len(waiting) + unseen) * self._pace > self._max_wait:
-            self._refuse([request])
+            response = self._service.refuse(self._operation, self._overloaded)
+            self._answer([request], [response])
             return request.answer
         waiting.append(request)
         if not unseen and len(waiting) <= MOST_AT_ONCE:
@@ -80,25 +81,19 @@ class MicroBatch:
     def _flush(self) -> None:
         now = time.perf_counter()
         waiting = self._waiting
-        late = []
-        while waiting and now - waiting[0].began > self._max_wait:
-            late.append(waiting.popleft())
         requests = [waiting.popleft() for _ in range(min(MOST_AT_ONCE, len(waiting)))]
         if waiting:  # and others have a turn before them
             asyncio.get_running_loop().call_soon(self._flush)
-        if late:
-            self._refuse(late)
-        if requests:
-            self._service.metrics.wait.observe_many([now - request.began for request in requests])
-            bodies = [request.body for request in requests]
-            self._answer(requests, self._service.predict_each(bodies))
-            if len(requests) == MOST_AT_ONCE:
-                pace = (time.perf_counter() - now) / MOST_AT_ONCE / SHARE_OF_TIME
-                self._pace += (pace - self._pace) * PACE_WEIGHT
-
-    def _refuse(self, requests: list[_Request]) -> None:
-        refuse = self._service.refuse
-        self._answer(requests, [refuse(self._operation, self._overloaded) for _ in requests])
+        if not requests:
+            return
+        # Who has waited too long after all, as when the machine stood still, is answered now.
+        self._service.metrics.wait.observe_many([now - request.began for request in requests])
+        self._answer(requests, self._service.predict_each([request.body for request in requests]))
+        if waiting:
+            pace = (time.perf_counter() - now) / MOST_AT_ONCE / SHARE_OF_TIME
+            self._pace += (pace - self._pace) * PACE_WEIGHT
+        else:  # nothing is left of a slow turn either
+            self._pace = FIRST_PACE
 
     def _answer(self, requests: list[_Request], responses: Iterable["Response"]) -> None:
         now = time.perf_counter()
