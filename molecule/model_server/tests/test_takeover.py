@@ -66,9 +66,9 @@ def checkout(tmp_path: Path) -> Path:
 
 # The predictor itself is right, so the bundle loads; what the API makes of it is wrong.
 WRONG = """
-from flask_app.serving import service
-_features = service.features
-service.features = lambda records: _features(records) * 0
+from flask_app.serving.scoring import LoadedModel
+_score = LoadedModel.score
+LoadedModel.score = lambda model, rows: _score(model, rows._replace(features=rows.features * 0))
 """
 
 
