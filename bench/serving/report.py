@@ -121,7 +121,7 @@ def table(run: dict[str, Any]) -> str:
     own = next(iter(run["titles"]))
     for workload in dict.fromkeys(sample["workload"] for sample in run["samples"]):
         lines += [
-            f"**{workload[0].upper()}{workload[1:]} a request**",
+            f"**{workload[0].upper()}{workload[1:]}**",
             "",
             "| Server | requests/s | this project / it | p50 ms | p99 ms | CPU ms a request |",
             "|---|---:|---:|---:|---:|---:|",
@@ -181,7 +181,7 @@ def _pressed(run: dict[str, Any]) -> list[tuple[str, str, bool]]:
     times = beside["p99_ms"] / beside["quiet_p99_ms"]
     goodput = overload["answered_per_second"] / overload["peak_per_second"]
     health, refusals = overload["health_p99_ms"], overload["refusal_p99_ms"]
-    return [
+    rows = [
         (
             f"p99 beside {BATCH_CLIENTS} batches of {BATCH_ROWS:,}: at most {MOST_BESIDE:g}x",
             f"{times:.1f}x",
@@ -192,9 +192,12 @@ def _pressed(run: dict[str, Any]) -> list[tuple[str, str, bool]]:
             f"{goodput:.0%}",
             goodput >= LEAST_GOODPUT,
         ),
-        (f"refusals then: p99 within {MOST_MS:g} ms", f"{refusals:.0f} ms", refusals <= MOST_MS),
         (f"`/health` then: p99 within {MOST_MS:g} ms", f"{health:.0f} ms", health <= MOST_MS),
     ]
+    if overload["refused_per_second"]:
+        what = f"refusals then: p99 within {MOST_MS:g} ms"
+        rows.append((what, f"{refusals:.0f} ms", refusals <= MOST_MS))
+    return rows
 
 
 def pressure(run: dict[str, Any]) -> str:
@@ -222,8 +225,8 @@ def pressure(run: dict[str, Any]) -> str:
 **Beyond capacity**: to {PEAK_CLIENTS} clients, each of which sends its next request as soon as its
 last is answered, one worker gives {overload["peak_per_second"]:,.0f} answers/s. To
 {CROWD_CLIENTS:,} it gives {overload["answered_per_second"]:,.0f}/s, p99
-{overload["answer_p99_ms"]:.0f} ms, and refuses {overload["refused_per_second"]:,.0f}/s, p99
-{overload["refusal_p99_ms"]:.0f} ms; those come back after the second that `Retry-After` names.
+{overload["answer_p99_ms"]:.0f} ms, and refuses {overload["refused_per_second"]:,.0f}/s (p99
+{overload["refusal_p99_ms"]:.0f} ms), who come back after the second that `Retry-After` names.
 `/health` answers meanwhile with a p99 of {overload["health_p99_ms"]:.0f} ms; the worker's memory
 grows by {overload["grown_mib"]:.0f} MiB for {CROWD_CLIENTS - PEAK_CLIENTS:,} more connections.
 """
