@@ -62,7 +62,7 @@ class Operation(NamedTuple):
 
     def streams(self, content_type: str) -> bool:
         """Whether a body of this type is answered line by line."""
-        return len(self.takes) > 1 and media_type(content_type) == NDJSON
+        return NDJSON in self.takes and media_type(content_type) == NDJSON
 
 
 class RequestHead(NamedTuple):
@@ -145,8 +145,7 @@ class Service:
             check_media_type(operation, head)
             return await operation.run(body, dry_run)
         except Exception as error:  # noqa: BLE001 - what is no refusal is logged
-            problem = problem_of(error)
-        return problem.response if dry_run else self.refuse(operation, problem)
+            return self.refuse(operation, error, dry_run=dry_run)
 
     def answer_lines(
         self, operation: Operation, chunks: AsyncIterator[bytes], head: RequestHead
@@ -159,25 +158,21 @@ class Service:
         check_media_type(operation, head)
         return self._predict_lines(chunks, is_dry_run(head.query))
 
-    def refuse(self, operation: Operation, problem: Problem) -> Response:
-        """Count a refusal if it is one of predictions, and return the answer to it."""
-        if operation.predicts:
+    def refuse(self, operation: Operation, error: Exception, *, dry_run: bool = False) -> Response:
+        """Return the answer to `error`; a prediction's is counted, unless it is of a dry run."""
+        problem = problem_of(error)
+        if operation.predicts and not dry_run:
             self.metrics.prediction_errors.labels(problem.name).inc()
         return problem.response
 
     async def predict(self, body: bytes, dry_run: bool) -> Response:
         """Score one record."""
-        record = await _aside(self._large, body, self._decoder.one)
-        (prediction,) = self._predict(Rows.of([record], [_as_sent(body)]), dry_run)
-        return _json(prediction)
+        (answer,) = await _aside(self._large, body, lambda one: self.predict_each([one], dry_run))
+        return answer
 
     def predict_each(self, bodies: Sequence[bytes], dry_run: bool = False) -> list[Response]:
         """Score one record from each of `bodies`, all at once; a bad one is refused alone."""
-
-        def refuse(error: Exception) -> Response:
-            problem = problem_of(error)
-            return problem.response if dry_run else self.refuse(self._predict_one, problem)
-
+        refuse = partial(self.refuse, self._predict_one, dry_run=dry_run)
         good: list[bytes] = []
         records: list[Record] = []
         refusals: dict[int, Response] = {}
@@ -190,9 +185,8 @@ class Service:
         answers: Iterable[Response] = ()
         try:
             if records:
-                answers = map(
-                    _json, self._predict(Rows.of(records, [*map(_as_sent, good)]), dry_run)
-                )
+                rows, model = Rows.of(records, [*map(_as_sent, good)]), self._current_model()
+                answers = map(_json, self._record(model, rows, model.score(rows), dry_run))
         except Exception as error:  # noqa: BLE001 - as above
             if len(good) == 1:
                 answers = [refuse(error)]
@@ -225,12 +219,7 @@ class Service:
                 yield b"".join([b"%b\n" % one.body for one in self.predict_each(lines, dry_run)])
                 await asyncio.sleep(0)
         except Problem as problem:  # what follows is lost
-            refusal = problem.response if dry_run else self.refuse(self._predict_one, problem)
-            yield b"%b\n" % refusal.body
-
-    def _predict(self, rows: Rows, dry_run: bool) -> list[Prediction]:
-        model = self._current_model()
-        return self._record(model, rows, model.score(rows), dry_run)
+            yield b"%b\n" % self.refuse(self._predict_one, problem, dry_run=dry_run).body
 
     def _record(
         self, model: LoadedModel, rows: Rows, scores: Scores, dry_run: bool
