@@ -2,14 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-import msgspec
 import numpy as np
 
 from flask_app.drift.window import Rows, Window, draw_auctions
 from flask_app.model.bundle import Feature
-from flask_app.record import FEATURES, Record
+from flask_app.record import FEATURES, FIELDS
 
 FINDINGS = {
     "too_few_rows": "usable predictions that were lacking to the minimum",
@@ -24,7 +22,7 @@ FINDINGS = {
 }
 """Every finding, and what its number counts."""
 
-_LIMITS: dict[str, Any] = msgspec.json.schema(Record)["$defs"]["Record"]["properties"]
+_LIMITS = {field.name: field.json_schema for field in FIELDS}
 _LEAST = np.array([_LIMITS[name].get("minimum", np.finfo("f4").tiny) for name in FEATURES])
 _MOST = np.array([_LIMITS[name]["maximum"] for name in FEATURES])
 
