@@ -3,9 +3,6 @@
 import json
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +21,7 @@ BATCH_ROWS = 10_000
 PEAK_CLIENTS = 64
 CROWD_CLIENTS = 2000
 PROBES_PER_SECOND = 50
+NEVER_ENDING_SECONDS = 3600
 MEBIBYTE = 2**20
 
 
@@ -41,7 +39,9 @@ def under_pressure(
     for server in (own, peer):
         with running(server, first) as started:
             rates[server.name] = {
-                str(rate): _crowd(started, single, RATE_CLIENTS, seconds, rate)["answer_p99_ms"]
+                str(rate): _figures(
+                    _crowd(started, single.path, single.file, RATE_CLIENTS, seconds, rate)
+                )["answer_p99_ms"]
                 for rate in RATES
             }
     with running(own, first) as started:
@@ -52,24 +52,15 @@ def under_pressure(
     return {"rates": rates, "overload": overload, "beside_batches": beside}
 
 
-def _overload(server: RunningServer, workload: Workload, seconds: int) -> dict[str, float]:
-    peak = _crowd(server, workload, PEAK_CLIENTS, seconds)
+def _overload(server: RunningServer, single: Workload, seconds: int) -> dict[str, float]:
+    peak = _figures(_crowd(server, single.path, single.file, PEAK_CLIENTS, seconds))
     before = server.memory()["worker_rss"]
-    health: dict[str, float] = {}
-    probe = threading.Thread(
-        target=lambda: health.update(
-            _crowd(
-                server, replace(workload, path="/health"), 1, seconds, PROBES_PER_SECOND, get=True
-            )
-        )
-    )
-    probe.start()
-    crowd = _crowd(server, workload, CROWD_CLIENTS, seconds)
-    probe.join()
+    probes = _crowd(server, "/health", None, 1, seconds, PROBES_PER_SECOND)
+    crowd = _figures(_crowd(server, single.path, single.file, CROWD_CLIENTS, seconds))
     return {
         "peak_per_second": peak["answered_per_second"],
         **crowd,
-        "health_p99_ms": health["answer_p99_ms"],
+        "health_p99_ms": _figures(probes)["answer_p99_ms"],
         "grown_mib": (server.memory()["worker_rss"] - before) / MEBIBYTE,
     }
 
@@ -82,56 +73,37 @@ def _beside_batches(
     large = scratch / "large.json"
     large.write_bytes(msgspec.json.encode(rows))
     quiet = measure(server, single, seconds).p99_ms
-    with _batches(server, large):
-        beside = measure(server, single, seconds).p99_ms
-    return {"quiet_p99_ms": quiet, "p99_ms": beside}
-
-
-@contextmanager
-def _batches(server: RunningServer, body: Path) -> Iterator[None]:
-    """Send large batches, again and again, from as many clients."""
-    workload = Workload("batches", "/predict_batch", BATCH_CLIENTS, (), (), body)
-    command = _command(server, workload, BATCH_CLIENTS, 3600, 0)
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    clients = _crowd(server, batches.path, large, BATCH_CLIENTS, NEVER_ENDING_SECONDS)
     try:
-        yield
-        if process.poll() is not None:
+        beside = measure(server, single, seconds).p99_ms
+        if clients.poll() is not None:
             raise BenchError("the clients that were to send batches have stopped")
     finally:
-        process.kill()
-        process.wait()
+        clients.kill()
+        clients.communicate()
+    return {"quiet_p99_ms": quiet, "p99_ms": beside}
 
 
 def _crowd(
     server: RunningServer,
-    workload: Workload,
+    path: str,
+    bodies: Path | None,
     clients: int,
     seconds: int,
     rate: float = 0,
-    *,
-    get: bool = False,
-) -> dict[str, float]:
-    """Let a crowd send; raises `BenchError` for an answer that is neither success nor refusal."""
-    command = _command(server, workload, clients, seconds, rate, get=get)
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    figures: dict[str, float] = json.loads(done.stdout)
+) -> "subprocess.Popen[str]":
+    """Start a crowd; see `bench.serving.crowd`."""
+    command = [sys.executable, "-m", "bench.serving.crowd", server.url + path]
+    command += [str(bodies)] if bodies else []
+    command += [f"--clients={clients}", f"--rate={rate}", f"--seconds={seconds}"]
+    command += [f"--core={cores()[1]}"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def _figures(crowd: "subprocess.Popen[str]") -> dict[str, float]:
+    """Wait for a crowd; raises `BenchError` if it was not answered with 200 or 503 throughout."""
+    output, _ = crowd.communicate()
+    figures: dict[str, float] = json.loads(output) if crowd.returncode == 0 else {"other": 1}
     if figures.pop("other"):
-        raise BenchError(f"{server.server.name}, {workload.path}: neither 200 nor 503")
+        raise BenchError(f"{crowd.args!r}: it failed, or got answers other than 200 and 503")
     return figures
-
-
-def _command(
-    server: RunningServer,
-    workload: Workload,
-    clients: int,
-    seconds: int,
-    rate: float,
-    *,
-    get: bool = False,
-) -> list[str]:
-    bodies = [] if get else [str(workload.file)]
-    return [
-        *(sys.executable, "-m", "bench.serving.crowd", server.url + workload.path, *bodies),
-        *(f"--clients={clients}", f"--rate={rate}", f"--seconds={seconds}"),
-        f"--core={cores()[1]}",
-    ]
