@@ -52,7 +52,7 @@ class MicroBatch:
         self._pace = FIRST_PACE
         self._overloaded = Problem(
             "overloaded",
-            f"it would wait longer than {self._max_wait:g} s for its turn",
+            f"the prediction would wait longer than {self._max_wait:g} s for its turn",
             headers=RETRY_AFTER,
         )
 

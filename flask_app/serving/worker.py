@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 MAX_TARGET_BYTES = 4096
 MAX_FIELDS = 100
 MAX_HEAD_BYTES = 2**16
+HEAD_LIMITS = (
+    f"The request's head is too large: send a target of {MAX_TARGET_BYTES} bytes, "
+    f"{MAX_FIELDS} header fields and {MAX_HEAD_BYTES} bytes in all at most."
+)
 DRAIN_SECONDS = 1.0
 """How long a worker that stops waits for a request that may be under way to it."""
-GRACEFUL_SECONDS = 25
-"""How long it then waits for answers; the logs must be closed before Gunicorn kills it."""
+CLOSING_SECONDS = 5
+"""What it keeps of Gunicorn's graceful_timeout to close the logs in, before it is killed."""
 
 _FINAL = tuple(b"HTTP/1.1 %d" % kind for kind in (2, 3, 4, 5))
 """What heads begin with, other than that of 100 Continue."""
@@ -87,6 +91,7 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_deadline = 0.0
         self._draining = False
+        self._too_large = False
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Await the first request."""
@@ -102,7 +107,8 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start to answer a request; an error raised here refuses it with 400."""
         if len(self.url) > MAX_TARGET_BYTES or len(self.headers) > MAX_FIELDS:
-            raise ValueError("the request's head is too large")
+            self._too_large = True
+            raise ValueError(HEAD_LIMITS)
         self._head_bytes = 0
         super().on_headers_complete()
         if self._draining:
@@ -129,13 +135,17 @@ class Connection(HttpToolsProtocol):
         else:
             super().shutdown()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request, or one whose head is too large."""
+        super().send_400_response(HEAD_LIMITS if self._too_large else msg)
+
     def _await_head(self, arrived: int) -> None:
         """Close if the head, of which so many more bytes have arrived, gets too late or large."""
         if self._head_bytes == 0:
             self._head_deadline = self.loop.time() + self._head_seconds
         self._head_bytes += arrived
         if self._head_bytes > MAX_HEAD_BYTES:
-            self.send_400_response("The request's head is too large.")
+            self.send_400_response(HEAD_LIMITS)
         elif not self.transport.is_closing():
             self._close_in(self._head_deadline - self.loop.time())
 
@@ -157,10 +167,10 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         "access_log": False,  # shill_http_request_duration_seconds counts and times every request
         "proxy_headers": False,  # whoever connects is the client: no header may claim otherwise
         "server_header": False,
-        "timeout_graceful_shutdown": GRACEFUL_SECONDS,
     }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         head_seconds = Settings.from_environment().request_timeout_seconds
         self.config.http = partial(Connection, head_seconds=head_seconds)
+        self.config.timeout_graceful_shutdown = self.cfg.graceful_timeout - CLOSING_SECONDS

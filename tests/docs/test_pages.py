@@ -1,5 +1,7 @@
 """The pages agree with the repository and with each other."""
 
+import contextlib
+import pkgutil
 import re
 from pathlib import Path
 
@@ -48,6 +50,21 @@ def test_pages_name_only_make_targets_that_exist() -> None:
     }
     assert named
     assert named <= targets
+
+
+def test_pages_name_only_modules_and_objects_that_exist() -> None:
+    named = {
+        name for page in PAGES for name in re.findall(r"`(flask_app(?:\.\w+)+)`", page.read_text())
+    }
+    assert named
+    assert [name for name in sorted(named) if not _exists(name)] == []
+
+
+def _exists(name: str) -> bool:
+    with contextlib.suppress(AttributeError, ImportError):
+        pkgutil.resolve_name(name)
+        return True
+    return False
 
 
 def test_every_make_target_explains_itself() -> None:
