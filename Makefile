@@ -8,6 +8,7 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 MINUTES := 0
+PEERS := default
 DESK := $(VENV)/.locked
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-emit-index-url --no-header --quiet
@@ -91,8 +92,8 @@ lint: $(DESK) ## Check style, types, playbooks and workflows
 	zizmor --offline --strict-collection --pedantic --no-progress --quiet .github
 
 .PHONY: bench
-bench: $(DESK) ## Measure the API beside its peers, drift monitoring and its job; rewrite what the docs say of them
-	python -m bench.serving --write-docs
+bench: $(DESK) ## Measure the API beside its peers (PEERS=all: all of them), drift monitoring and its job; rewrite what the docs say of them
+	python -m bench.serving --peers $(PEERS) --write-docs
 	python -m bench.drift --write-docs
 	python -m bench.drift_job
 
@@ -102,7 +103,11 @@ lock: $(DESK) ## Resolve the dependencies anew into the lock files
 	$(LOCK) --constraint requirements.txt --extra serve pyproject.toml --output-file requirements/serve.txt
 	$(LOCK) --constraint requirements.txt --extra drift pyproject.toml --output-file requirements/drift.txt
 	$(LOCK) requirements/checkov.in --output-file requirements/checkov.txt
-	$(LOCK) --constraint requirements.txt bench/serving/requirements.in --output-file bench/serving/requirements.txt
+	$(LOCK) --constraint requirements.txt bench/serving/peers/fastapi/requirements.in \
+		--output-file bench/serving/peers/fastapi/requirements.txt
+	for framework in bentoml litserve mlflow mlserver; do \
+		$(LOCK) bench/serving/peers/$$framework/requirements.in \
+			--output-file bench/serving/peers/$$framework/requirements.txt; done
 
 # pip installs uv, uv installs the rest: both only what the lock file's hashes admit.
 $(DESK): requirements.txt

@@ -33,7 +33,7 @@ LONGEST = (
     "guide",
     "grafana",
     "evidently_cron",
-    "terraform",
+    "speed",
 )
 """Whose sequences start first, so that none of them is left over at the end."""
 
@@ -158,6 +158,7 @@ def stages() -> list[list[Stage]]:
             ),
             replace(pytest_stage("prometheus", "tests/prometheus"), prepare=prepare_prometheus),
             pytest_stage("terraform", "tests/terraform"),
+            Stage("speed", [sys.executable, "-m", "bench.serving.guard"]),
         ],
         [pytest_stage("integration", "tests/integration")],
         [Stage("bundle", ["make", "bundle"]), molecule_stage("default")],

@@ -3,47 +3,50 @@
 import argparse
 import json
 import os
+import re
 import resource
 import sys
-import tempfile
-from contextlib import ExitStack
-from itertools import product
-from pathlib import Path
 from typing import Any
 
 from bench.serving import report
-from bench.serving.checks import check_answers, check_bookkeeping
-from bench.serving.load import measure, send
 from bench.serving.material import inference_ms, make_material
 from bench.serving.plot import plot
-from bench.serving.prepare import CACHE, HERE, BenchError, prepare
+from bench.serving.prepare import HERE, BenchError, prepare
 from bench.serving.pressure import under_pressure
-from bench.serving.servers import contestants, running
+from bench.serving.rounds import started, take_turns
+from bench.serving.servers import fastapi_servers, model_servers, own_server
 
 ROOT = HERE.parents[1]
 RESULTS = HERE / "results.json"
 PAGE = ROOT / "docs/benchmarks.md"
+README = ROOT / "README.md"
 PLOT = ROOT / "docs/images/benchmark.svg"
-WARM_UP_SECONDS = 1
+WRITTEN = (PAGE, PLOT, RESULTS, README)
 QUIET_LOAD = 0.5
 
 
 def main() -> int:
     """Run the benchmark; returns the exit status (1: it could not be measured)."""
     parser = argparse.ArgumentParser(prog="python -m bench.serving", description=__doc__)
+    parser.add_argument(
+        "--peers",
+        choices=("default", "all"),
+        default="default",
+        help="default: those behind FastAPI; all: also MLServer, LitServe, BentoML and MLflow",
+    )
     parser.add_argument("--rounds", type=int, default=7, help="default: %(default)s")
     parser.add_argument("--seconds", type=int, default=5, help="a round (default: %(default)s)")
     parser.add_argument(
         "--write-docs",
         action="store_true",
-        help="write " + ", ".join(str(file.relative_to(ROOT)) for file in (PAGE, PLOT, RESULTS)),
+        help="write "
+        + ", ".join(str(file.relative_to(ROOT)) for file in (PAGE, PLOT, RESULTS, README)),
     )
     options = parser.parse_args()
     # Servers and crowds have more connections than a process may have by default.
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     try:
-        prepare()
-        run = _measure(options.rounds, options.seconds)
+        run = _measure(options.peers == "all", options.rounds, options.seconds)
     except BenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -51,51 +54,31 @@ def main() -> int:
     if options.write_docs:
         RESULTS.write_text(json.dumps(run, indent=1) + "\n")
         PAGE.write_text(report.page(run))
+        headline = f"<!-- benchmark -->\n{report.headline(run)}\n<!-- /benchmark -->"
+        marked = re.compile("<!-- benchmark -->.*<!-- /benchmark -->", re.DOTALL)
+        README.write_text(marked.sub(lambda _: headline, README.read_text()))
         plot(run, PLOT)
     return 0
 
 
-def _shared_memory() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(dir="/dev/shm")
-
-
-def _measure(rounds: int, seconds: int) -> dict[str, Any]:
+def _measure(all_peers: bool, rounds: int, seconds: int) -> dict[str, Any]:
     """Start every server, check it, measure all of them in turn, check again."""
     material = make_material()
     load_average = os.getloadavg()[0]
     if load_average > QUIET_LOAD:
         print(f"warning: load average {load_average:.1f}: the figures will be noisy")
-    first = material.workloads[0]
-    samples = []
-    with ExitStack() as stack:
-        # On a disk as in production, not in memory; shared memory for the metrics likewise.
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=CACHE)))
-        metrics = Path(stack.enter_context(_shared_memory()))
-        servers = [
-            stack.enter_context(running(server, (first.path, first.bodies[0])))
-            for server in contestants(material, scratch, metrics)
-        ]
-        for server in servers:
-            check_answers(server, material)
-        rows_answered = dict.fromkeys(servers, 0)
-        for number, workload, server in product(range(rounds), material.workloads, servers):
-            warm_up = send(server, workload, WARM_UP_SECONDS)
-            figures = measure(server, workload, seconds)
-            requests = warm_up["requests"] + figures.requests
-            rows_answered[server] += requests * workload.rows_a_request
-            samples.append(report.Sample(number, workload.name, server.server.name, figures))
-            print(
-                f"round {number + 1}/{rounds}  {workload.name:23}  {server.server.name:18}  "
-                f"{figures.requests_per_second:8.1f} requests/s  p99 {figures.p99_ms:8.2f} ms",
-                flush=True,
-            )
-        check_bookkeeping(servers[0], rows_answered[servers[0]])
+    peers = fastapi_servers(material)
+    tuned = peers[-1]
+    peers += model_servers(material) if all_peers else []
+    prepare({peer.framework for peer in peers})
+    with own_server(material) as own, started([own, *peers], material) as servers:
+        workloads = [workload.name for workload in material.workloads]
+        samples = take_turns(servers, workloads, rounds, seconds)
         memory = {server.server.name: server.memory() for server in servers}
-    with tempfile.TemporaryDirectory(dir=CACHE) as again, _shared_memory() as memory_again:
-        own, *_, peer = contestants(material, Path(again), Path(memory_again))
-        pressure = under_pressure(own, peer, material, Path(again), seconds)
+    with own_server(material) as own:
+        pressure = under_pressure(own, tuned, material, seconds)
     return report.results(
-        titles={server.server.name: server.server.title for server in servers},
+        servers=[own, *peers],
         samples=samples,
         inference_ms={item.name: inference_ms(material, item) for item in material.workloads},
         memory=memory,

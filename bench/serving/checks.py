@@ -18,7 +18,7 @@ BATCH_REQUESTS = 2
 def check_answers(server: RunningServer, material: Material) -> None:
     """Compare the server's probabilities with its model's own; raises `BenchError`."""
     expected = material.expected[server.server.model]
-    for workload in material.workloads:
+    for workload in server.server.workloads:
         count = SINGLE_REQUESTS if workload.rows_a_request == 1 else BATCH_REQUESTS
         for body, rows in zip(workload.bodies[:count], workload.rows[:count], strict=True):
             answer = _probabilities(server.post(workload.path, body, _Answer))
@@ -48,16 +48,25 @@ class _Scored(msgspec.Struct):
     probability: float
 
 
+class _Tensor(msgspec.Struct):
+    """An output of the V2 inference protocol."""
+
+    data: list[float]
+
+
 class _Answer(msgspec.Struct):
     """One prediction, or several."""
 
     probability: float | None = None
     predictions: list[_Scored] = []
+    outputs: list[_Tensor] = []
 
 
 def _probabilities(answer: _Answer) -> NDArray[np.float64]:
     single = [] if answer.probability is None else [answer.probability]
-    return np.array([*single, *(scored.probability for scored in answer.predictions)])
+    scored = [prediction.probability for prediction in answer.predictions]
+    tensors = [probability for output in answer.outputs for probability in output.data]
+    return np.array([*single, *scored, *tensors])
 
 
 def _total(metrics: str, name: str) -> float:

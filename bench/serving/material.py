@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -52,6 +53,11 @@ class Workload:
     def rows_a_request(self) -> int:
         """How many records a request holds."""
         return len(self.rows[0])
+
+    def asked(self, server: str, path: str, body_of: Callable[[dict[str, Any]], Any]) -> "Workload":
+        """Ask the same of a server that wants a record in a body of its own, at its own path."""
+        contents = [body_of(json.loads(body)) for body in self.bodies]
+        return replace(self, path=path, **_written(server, contents))
 
 
 @dataclass(frozen=True)
@@ -141,7 +147,13 @@ def _workloads(records: list[dict[Any, Any]]) -> tuple[Workload, ...]:
 def _workload(
     name: str, path: str, connections: int, contents: list[Any], rows: list[list[int]]
 ) -> Workload:
+    written = _written(path.strip("/"), contents)
+    return Workload(name, path, connections, rows=tuple(map(tuple, rows)), **written)
+
+
+def _written(name: str, contents: list[Any]) -> dict[str, Any]:
+    """Write bodies to a file, one a line; returns both."""
     bodies = tuple(json.dumps(content).encode() for content in contents)
-    file = CACHE / f"{path.strip('/')}.jsonl"
+    file = CACHE / f"{name}.jsonl"
     file.write_bytes(b"\n".join(bodies) + b"\n")
-    return Workload(name, path, connections, bodies, tuple(map(tuple, rows)), file)
+    return {"bodies": bodies, "file": file}

@@ -20,7 +20,13 @@ def plot(run: dict[str, Any], path: Path) -> None:
     """Draw the medians of `run` into `path`, an SVG that is the same for the same figures."""
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     axes = figure.subplots()
-    for number, (name, title) in enumerate(run["titles"].items()):
+    measured = {(sample["workload"], sample["server"]) for sample in run["samples"]}
+    titles = {
+        name: title
+        for name, title in run["titles"].items()
+        if all((workload, name) in measured for workload in WORKLOADS)
+    }
+    for number, (name, title) in enumerate(titles.items()):
         values = [
             median(
                 sample["requests_per_second"]

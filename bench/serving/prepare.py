@@ -4,13 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 HERE = Path(__file__).parent
-REQUIREMENTS = HERE / "requirements.txt"
-VENV = HERE / ".venv"
-PEERS_BIN = VENV / "bin"
 CACHE = HERE / ".cache"
+PEERS = HERE / "peers"
+"""A folder for each framework: its servers and their locked dependencies."""
 
 DEBIAN_PACKAGES = {"wrk": "wrk", "taskset": "util-linux"}
 
@@ -19,8 +19,18 @@ class BenchError(Exception):
     """The measurement cannot be made, or would not be worth anything."""
 
 
-def prepare() -> None:
-    """Install what is missing: wrk and taskset from Debian, the peers into their own environment.
+def requirements(framework: str) -> Path:
+    """Return the lock file of the peers of a framework."""
+    return PEERS / framework / "requirements.txt"
+
+
+def binary(framework: str, name: str) -> str:
+    """Return a command of the environment that `prepare` makes for the peers of a framework."""
+    return str(CACHE / "environments" / framework / "bin" / name)
+
+
+def prepare(frameworks: Iterable[str]) -> None:
+    """Install what is missing: wrk and taskset from Debian, each framework by itself.
 
     Raises:
         BenchError: A tool is missing and cannot be installed, or there are fewer than two cores.
@@ -33,13 +43,18 @@ def prepare() -> None:
         subprocess.run(["apt-get", "update", "--quiet=2"], check=True)
         subprocess.run(["apt-get", "install", "--quiet=2", "--yes", *missing], check=True)
     CACHE.mkdir(exist_ok=True)
-    uv = Path(sys.executable).with_name("uv")
-    if not PEERS_BIN.exists():
-        subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, VENV], check=True)
-    subprocess.run(
-        [uv, "pip", "sync", "--quiet", "--python", VENV, "--require-hashes", REQUIREMENTS],
-        check=True,
-    )
+    uv = [str(Path(sys.executable).with_name("uv"))]
+    for framework in frameworks:
+        python = Path(binary(framework, "python"))
+        environment = python.parents[1]
+        if not python.exists():
+            subprocess.run(
+                [*uv, "venv", "--quiet", "--python", sys.executable, environment], check=True
+            )
+        hashed = ["--require-hashes", str(requirements(framework))]
+        subprocess.run(
+            [*uv, "pip", "sync", "--quiet", "--python", environment, *hashed], check=True
+        )
 
 
 def cores() -> tuple[int, int]:

@@ -3,16 +3,15 @@
 import os
 import platform
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.serving.load import Measurement
-from bench.serving.prepare import REQUIREMENTS
+from bench.serving.prepare import requirements
 from bench.serving.pressure import (
     BATCH_CLIENTS,
     BATCH_ROWS,
@@ -20,6 +19,10 @@ from bench.serving.pressure import (
     PEAK_CLIENTS,
     RATE_CLIENTS,
 )
+
+if TYPE_CHECKING:
+    from bench.serving.rounds import Sample
+    from bench.serving.servers import Server
 
 PACKAGES = (
     "gunicorn",
@@ -39,6 +42,10 @@ PEER_PACKAGES = (
     "onnxruntime",
     "scikit-learn",
     "pandas",
+    "mlserver",
+    "litserve",
+    "bentoml",
+    "mlflow",
 )
 MEBIBYTE = 2**20
 
@@ -57,28 +64,23 @@ TARGETS = (
     Target("one row, 64 connections", "fastapi_onnx", 2.5),
     Target("one row, 1 connection", "fastapi_onnx", 1.25),
     Target("one row", "forest", 150),
+    Target("one row", "mlserver", 10),
+    Target("one row", "litserve", 10),
+    Target("one row", "mlflow", 10),
+    Target("one row", "bentoml", 30),
     Target("1,000 rows", "fastapi_onnx", 2),
 )
 MOST_BESIDE = 3.0
 LEAST_GOODPUT = 0.9
 MOST_MS = 50.0
+MOST_GROWTH_MIB = 5.0
 WORKER_LIMIT = 250 * MEBIBYTE
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One measurement and what it was of."""
-
-    round: int
-    workload: str
-    server: str
-    measurement: Measurement
 
 
 def results(
     *,
-    titles: dict[str, str],
-    samples: Iterable[Sample],
+    servers: Sequence["Server"],
+    samples: Iterable["Sample"],
     inference_ms: dict[str, float],
     memory: dict[str, dict[str, int]],
     pressure: dict[str, Any],
@@ -99,11 +101,12 @@ def results(
         "versions": {
             "python": platform.python_version(),
             "project": {package: version(package) for package in PACKAGES},
-            "peers": _peer_versions(),
+            "peers": _peer_versions({server.framework for server in servers if server.framework}),
         },
         "model": model_version,
         "seconds": seconds,
-        "titles": titles,
+        "titles": {server.name: server.title for server in servers},
+        "descriptions": {server.name: server.what for server in servers},
         "inference_ms": {name: round(value, 4) for name, value in inference_ms.items()},
         "memory": memory,
         "pressure": pressure,
@@ -127,6 +130,8 @@ def table(run: dict[str, Any]) -> str:
             "|---|---:|---:|---:|---:|---:|",
         ]
         for name, title in run["titles"].items():
+            if not _values(run, workload, name, "requests_per_second"):
+                continue
             ratio = "1" if name == own else _spread(_ratios(run, workload, name))
             cells = [
                 _figure(median(_values(run, workload, name, field)))
@@ -151,6 +156,8 @@ def targets(run: dict[str, Any]) -> str:
     own = next(iter(run["titles"]))
     lines = ["| To reach | Measured | |", "|---|---:|---|"]
     for target in TARGETS:
+        if target.peer not in run["titles"]:
+            continue
         ratio = median(_ratios(run, target.workload, target.peer))
         lines.append(
             f"| {target.workload}: at least {target.factor:g}x {run['titles'][target.peer]} "
@@ -194,6 +201,14 @@ def _pressed(run: dict[str, Any]) -> list[tuple[str, str, bool]]:
         ),
         (f"`/health` then: p99 within {MOST_MS:g} ms", f"{health:.0f} ms", health <= MOST_MS),
     ]
+    endurance = run["pressure"]["endurance"]
+    rows.append(
+        (
+            f"{endurance['answered']:,.0f} mixed requests: at most {MOST_GROWTH_MIB:g} MiB more",
+            f"{endurance['grown_mib']:.1f} MiB",
+            endurance["grown_mib"] <= MOST_GROWTH_MIB,
+        )
+    )
     if overload["refused_per_second"]:
         what = f"refusals then: p99 within {MOST_MS:g} ms"
         rows.append((what, f"{refusals:.0f} ms", refusals <= MOST_MS))
@@ -233,11 +248,27 @@ grows by {overload["grown_mib"]:.0f} MiB for {CROWD_CLIENTS - PEAK_CLIENTS:,} mo
     )
 
 
+def headline(run: dict[str, Any]) -> str:
+    """Render the README's sentence."""
+    workload, peer = TARGETS[0].workload, TARGETS[0].peer
+    own = next(iter(run["titles"]))
+    rate = median(_values(run, workload, own, "requests_per_second"))
+    times = median(_ratios(run, workload, peer))
+    return (
+        f"One core answers {_figure(rate)} single predictions a second over 16 connections, each\n"
+        f"validated, logged and counted: {times:.1f} times as many as a hand-tuned FastAPI server "
+        "with the\nsame model that does not log ([benchmarks](docs/benchmarks.md))."
+    )
+
+
 def page(run: dict[str, Any]) -> str:
     """Render docs/benchmarks.md."""
     machine, versions = run["machine"], run["versions"]
     rounds = 1 + max(sample["round"] for sample in run["samples"])
     waiting = median(sample["waiting"] for sample in run["samples"])
+    described = "\n".join(
+        f"| {title} | {run['descriptions'][name]} |" for name, title in run["titles"].items()
+    )
     return f"""\
 <!-- Written by `make bench`: do not edit. -->
 
@@ -262,17 +293,10 @@ ratios.
 
 | Server | What it is |
 |---|---|
-| {run["titles"]["shill"]} | `gunicorn --config python:flask_app.serving.gunicorn_conf` with one \
-worker: strict validation, every row in the prediction log, metrics |
-| {run["titles"]["forest"]} | the tutorial pattern: a joblib-dumped forest with scikit-learn's \
-defaults, a DataFrame a request, uvicorn; checks types only, no log, no metrics |
-| {run["titles"]["fastapi_documented"]} | the project's own ONNX model and limits behind types \
-for body and answer, uvicorn's defaults; no log, no metrics |
-| {run["titles"]["fastapi_onnx"]} | the project's own ONNX model and limits: pydantic v2 for the \
-body, orjson for the answer, uvloop, httptools, no middleware, garbage collector out of the way; \
-no log, no metrics |
+{described}
 
-The peers are in [`bench/serving/peers`](../bench/serving/peers), their dependencies locked beside
+The peers are in [`bench/serving/peers`](../bench/serving/peers), a folder for each framework with
+its locked dependencies. `make bench` measures those behind FastAPI, `make bench PEERS=all` all of
 them.
 
 ## How it is measured
@@ -361,9 +385,10 @@ def _listed(versions: dict[str, str]) -> str:
     return ", ".join(f"{package} {number}" for package, number in versions.items())
 
 
-def _peer_versions() -> dict[str, str]:
-    pins = dict(re.findall(r"^([\w-]+)==(\S+)", REQUIREMENTS.read_text(), flags=re.MULTILINE))
-    return {package: pins[package] for package in PEER_PACKAGES}
+def _peer_versions(frameworks: set[str]) -> dict[str, str]:
+    locks = (requirements(framework).read_text() for framework in sorted(frameworks))
+    pins = dict(re.findall(r"^([\w-]+)==(\S+)", "\n".join(locks), flags=re.MULTILINE))
+    return {package: pins[package] for package in PEER_PACKAGES if package in pins}
 
 
 def _processor() -> str:

@@ -5,18 +5,21 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from bench.serving.material import Material
-from bench.serving.prepare import CACHE, HERE, PEERS_BIN, BenchError, cores
+from bench.serving.material import Material, Workload
+from bench.serving.prepare import CACHE, HERE, PEERS, BenchError, binary, cores
 from flask_app.client import Answer, Client
 from flask_app.errors import ApiError, ServerUnreachable
+from flask_app.record import FEATURES
 
 START_SECONDS = 60
 STOP_SECONDS = 15
@@ -25,23 +28,45 @@ TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Server:
-    """How to start a server; `{port}` in the command and the environment is replaced."""
+    """How to start a server; `{port}` in the command and the environment is replaced.
+
+    Attributes:
+        what: What it is, in a line of Markdown.
+        framework: Whose environment it needs, a folder of `peers`; empty: the project's own.
+        model: What it scores with, a key of `Material.expected`.
+        workloads: What it is asked.
+        environment: Variables beside those of the bench.
+    """
 
     name: str
     title: str
-    model: str
+    what: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    workloads: tuple[Workload, ...]
+    framework: str = ""
+    model: str = "onnx"
+
+    def workload(self, name: str) -> Workload | None:
+        """Return the workload of that name, None if the server has no part in it."""
+        return next((workload for workload in self.workloads if workload.name == name), None)
 
 
-def contestants(material: Material, scratch: Path, metrics: Path) -> list[Server]:
-    """List the servers to compare, this project's first."""
-    uvicorn = (str(PEERS_BIN / "uvicorn"), "--app-dir", str(HERE / "peers"), "--port", "{port}")
-    return [
-        Server(
+@contextmanager
+def own_server(material: Material) -> Iterator[Server]:
+    """Describe this project's server, whose log and metrics go at the end."""
+    # The log is on a disk as in production, not in memory; the metrics in memory likewise.
+    with (
+        tempfile.TemporaryDirectory(dir=CACHE) as log,
+        tempfile.TemporaryDirectory(dir="/dev/shm") as metrics,
+    ):
+        yield Server(
             name="shill",
             title="this project, log and metrics on",
-            model="onnx",
+            what=(
+                "`gunicorn --config python:flask_app.serving.gunicorn_conf` with one worker: "
+                "strict validation, every row in the prediction log, metrics"
+            ),
             command=(
                 str(Path(sys.executable).with_name("gunicorn")),
                 "--config=python:flask_app.serving.gunicorn_conf",
@@ -50,41 +75,138 @@ def contestants(material: Material, scratch: Path, metrics: Path) -> list[Server
                 "SHILL_BIND": "127.0.0.1:{port}",
                 "SHILL_WORKERS": "1",
                 "SHILL_MODEL_STORE": str(material.store),
-                "SHILL_LOG_DIR": str(scratch / "predictions"),
-                "SHILL_METRICS_DIR": str(metrics),
+                "SHILL_LOG_DIR": log,
+                "SHILL_METRICS_DIR": metrics,
             },
-        ),
+            workloads=material.workloads,
+        )
+
+
+def fastapi_servers(material: Material) -> list[Server]:
+    """List the FastAPI peers, the tuned one last; they take part in everything."""
+    uvicorn = (binary("fastapi", "uvicorn"), "--port", "{port}")
+    tuned = ["--loop=uvloop", "--http=httptools", "--no-access-log", "--no-proxy-headers"]
+    tuned += ["--no-server-header", "--no-date-header"]
+    return [
         Server(
             name="forest",
             title="FastAPI + pandas + random forest",
+            what=(
+                "the tutorial pattern: a joblib-dumped forest with scikit-learn's defaults, a "
+                "DataFrame a request, uvicorn; checks types only, no log, no metrics"
+            ),
             model="forest",
-            command=(*uvicorn, "fastapi_forest:app"),
-            environment={"FOREST": str(material.forest)},
+            framework="fastapi",
+            command=(*uvicorn, "forest:app"),
+            environment={"FOREST": str(material.forest), "PYTHONPATH": _path("fastapi")},
+            workloads=material.workloads,
         ),
         Server(
             name="fastapi_documented",
             title="FastAPI + ONNX Runtime, as documented",
-            model="onnx",
-            command=(*uvicorn, "fastapi_documented:app"),
-            environment={"BUNDLE": str(material.bundle)},
+            what=(
+                "the project's own ONNX model and limits behind types for body and answer, "
+                "uvicorn's defaults; no log, no metrics"
+            ),
+            framework="fastapi",
+            command=(*uvicorn, "documented:app"),
+            environment=_environment_of_peer("fastapi", material),
+            workloads=material.workloads,
         ),
         Server(
             name="fastapi_onnx",
             title="FastAPI + ONNX Runtime, tuned",
-            model="onnx",
-            command=(
-                *uvicorn,
-                "--loop=uvloop",
-                "--http=httptools",
-                "--no-access-log",
-                "--no-proxy-headers",
-                "--no-server-header",
-                "--no-date-header",
-                "fastapi_onnx:app",
+            what=(
+                "the project's own ONNX model and limits: pydantic v2 for the body, orjson for "
+                "the answer, uvloop, httptools, no middleware, garbage collector out of the way; "
+                "no log, no metrics"
             ),
-            environment={"BUNDLE": str(material.bundle)},
+            framework="fastapi",
+            command=(*uvicorn, *tuned, "tuned:app"),
+            environment=_environment_of_peer("fastapi", material),
+            workloads=material.workloads,
         ),
     ]
+
+
+def model_servers(material: Material) -> list[Server]:
+    """List the peers made for serving models; they are asked single rows only."""
+    single = material.workloads[0]
+    return [
+        Server(
+            name="mlserver",
+            title="MLServer",
+            what=(
+                "the project's own ONNX model as an `MLModel`, asked by the V2 inference protocol "
+                "for a tensor of the nine features, without parallel workers or metrics; no "
+                "checks, no log"
+            ),
+            framework="mlserver",
+            command=(binary("mlserver", "mlserver"), "start", str(PEERS / "mlserver")),
+            environment=_environment_of_peer("mlserver", material)
+            | {"MLSERVER_HOST": "127.0.0.1", "MLSERVER_HTTP_PORT": "{port}"},
+            workloads=(single.asked("mlserver", "/v2/models/shill/infer", _tensor),),
+        ),
+        Server(
+            name="litserve",
+            title="LitServe",
+            what=(
+                "the project's own ONNX model as a `LitAPI`, one API server and one worker; no "
+                "checks, no log, no metrics"
+            ),
+            framework="litserve",
+            command=(binary("litserve", "python"), str(PEERS / "litserve/server.py")),
+            environment=_environment_of_peer("litserve", material) | {"PORT": "{port}"},
+            workloads=(single,),
+        ),
+        Server(
+            name="bentoml",
+            title="BentoML",
+            what=(
+                "the project's own ONNX model as a service with one worker, types checked by "
+                "pydantic; no log"
+            ),
+            framework="bentoml",
+            command=(binary("bentoml", "bentoml"), "serve", "service:Shill", "--port={port}"),
+            environment=_environment_of_peer("bentoml", material)
+            | {"BENTOML_HOME": str(CACHE / "bentoml"), "BENTOML_DO_NOT_TRACK": "True"},
+            workloads=(single.asked("bentoml", "/predict", lambda record: {"record": record}),),
+        ),
+        Server(
+            name="mlflow",
+            title="MLflow",
+            what=(
+                "the project's own ONNX model as a `PythonModel` behind `mlflow models serve`, a "
+                "DataFrame a request; no checks, no log, no metrics"
+            ),
+            framework="mlflow",
+            command=(binary("mlflow", "python"), str(PEERS / "mlflow/serve.py")),
+            environment=_environment_of_peer("mlflow", material)
+            | {"PORT": "{port}", "MLFLOW_DISABLE_TELEMETRY": "true"},
+            workloads=(
+                single.asked(
+                    "mlflow", "/invocations", lambda record: {"dataframe_records": [record]}
+                ),
+            ),
+        ),
+    ]
+
+
+def _path(framework: str) -> str:
+    return os.pathsep.join((str(PEERS), str(PEERS / framework)))
+
+
+def _environment_of_peer(framework: str, material: Material) -> dict[str, str]:
+    """Return what the peers that serve the project's model need."""
+    path = os.pathsep.join((str(Path(binary(framework, "python")).parent), os.environ["PATH"]))
+    return {"BUNDLE": str(material.bundle), "PYTHONPATH": _path(framework), "PATH": path}
+
+
+def _tensor(record: dict[str, Any]) -> dict[str, Any]:
+    """Ask for one record by the V2 inference protocol."""
+    data = [record[name] for name in FEATURES]
+    tensor = {"name": "features", "datatype": "FP32", "shape": [1, len(data)], "data": data}
+    return {"inputs": [tensor]}
 
 
 @dataclass(frozen=True)
@@ -145,7 +267,7 @@ class RunningServer:
 
 
 @contextmanager
-def running(server: Server, first_request: tuple[str, bytes]) -> Iterator[RunningServer]:
+def running(server: Server) -> Iterator[RunningServer]:
     """Start `server` on the servers' core, wait for its first right answer, stop it at the end."""
     port = _free_port()
     log = CACHE / f"{server.name}.log"
@@ -160,7 +282,7 @@ def running(server: Server, first_request: tuple[str, bytes]) -> Iterator[Runnin
         )
     try:
         started = RunningServer(server, port, process)
-        _wait_for_answer(started, process, first_request, log)
+        _wait_for_answer(started, process, log)
         yield started
     finally:
         _stop(process)
@@ -182,17 +304,13 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_for_answer(
-    server: RunningServer,
-    process: "subprocess.Popen[bytes]",
-    request: tuple[str, bytes],
-    log: Path,
-) -> None:
+def _wait_for_answer(server: RunningServer, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    first = server.server.workloads[0]
     deadline = time.monotonic() + START_SECONDS
     problem = "it did not listen"
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            server.post(*request, msgspec.Raw)
+            server.post(first.path, first.bodies[0], msgspec.Raw)
         except BenchError as error:
             problem = str(error)
             time.sleep(0.2)

@@ -1,11 +1,11 @@
 """The same model behind FastAPI the way FastAPI's own documentation has it.
 
-Types declared for body and answer, uvicorn's defaults; what `fastapi_onnx` tunes is left alone.
+Types declared for body and answer, uvicorn's defaults; what `tuned` tunes is left alone.
 """
 
 from fastapi import FastAPI
-from fastapi_onnx import Record, answer, score
 from pydantic import BaseModel
+from tuned import Record, answer, score
 
 
 class Prediction(BaseModel):

@@ -7,24 +7,18 @@ garbage collector's way.
 """
 
 import gc
-import json
-import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from operator import attrgetter
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import onnxruntime as ort
 import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import APIRoute
+from project_model import FEATURES, MANIFEST, probabilities
 from pydantic import BaseModel, ConfigDict, Field
 
-BUNDLE = Path(os.environ["BUNDLE"])
-MANIFEST = json.loads((BUNDLE / "manifest.json").read_bytes())
-FEATURES = [feature["name"] for feature in MANIFEST["features"]]
 THRESHOLD = MANIFEST["threshold"]["value"]
 VERSION = MANIFEST["version"]
 
@@ -80,20 +74,13 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
     yield
 
 
-options = ort.SessionOptions()
-options.intra_op_num_threads = 1
-options.inter_op_num_threads = 1
-session = ort.InferenceSession(
-    str(BUNDLE / "model.onnx"), options, providers=["CPUExecutionProvider"]
-)
 features_of = attrgetter(*FEATURES)
 
 
 def score(records: list[Record]) -> list[float]:
     """Return the probability of shill of each record."""
     rows = np.array([features_of(record) for record in records], dtype=np.float32)
-    probabilities = session.run(["probabilities"], {"features": rows})[0]
-    return probabilities[:, 1].tolist()
+    return probabilities(rows).tolist()
 
 
 def answer(probability: float) -> dict[str, Any]:
