@@ -4,12 +4,14 @@ Imports go down this list, never up; import-linter keeps it (pyproject.toml):
 
     commands                            the command line
     client                              asks the API
+    scoring                             scores whole auctions from their bids
     serving, drift, archive, training   the API, the jobs and training, independent of each other
     log                                 segments of predictions and labels: writer, reader
     model                               bundle, stores, predictor
     reference                           distances from the training data, and their thresholds
     simulator                           auctions, where there are no data
-    data                                datasets, features from bids
+    bids                                an auction site's tables, features from bids
+    data                                datasets
     s3, files, textfile                 input and output
     settings, record                    what all of them share
     errors

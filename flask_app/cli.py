@@ -24,6 +24,7 @@ from flask_app.errors import ShillError
 
 COMMANDS = {
     "simulate": "simulate auctions bid by bid and write their records as CSV",
+    "score": "score whole auctions from an auction site's tables of auctions and bids",
     "train": "compare candidates, choose one and write its bundle",
     "evaluate": "score a bundle on a dataset",
     "model": "list, verify, publish, promote and roll back bundles of a store",
@@ -38,6 +39,7 @@ EXTRAS = {
     "simulate": "train",
     "train": "train",
     "evaluate": "train",
+    "score": "score",
     "model": "serve",
     "serve": "serve",
     "smoke": "serve,client",

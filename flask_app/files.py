@@ -52,7 +52,7 @@ def locked(directory: Path) -> Iterator[None]:
 def sweep(directory: Path, name: str = "*") -> None:
     """Delete what killed runs have left unfinished of `name`; only for who alone writes it."""
     for draft in directory.glob(f"{_DRAFT}{name}-*"):
-        _delete(draft)
+        delete(draft)
 
 
 def sync_directory(directory: Path) -> None:
@@ -74,7 +74,7 @@ def _draft_of(path: Path) -> Iterator[Path]:
             yield draft
             draft.rename(path)
         except BaseException:
-            _delete(draft)
+            delete(draft)
             raise
 
 
@@ -86,7 +86,8 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _delete(path: Path) -> None:
+def delete(path: Path) -> None:
+    """Delete a file, or a directory and what is in it, if it is there."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:

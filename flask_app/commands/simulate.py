@@ -1,20 +1,24 @@
-"""`simulate`: write the records of simulated auctions as CSV.
+"""`simulate`: write simulated auctions as CSV: their records, or the auctions and bids themselves.
 
-Example:
-    shill simulate --auctions 5000 --seed 7 --output auctions.csv
+Examples:
+    shill simulate --auctions 5000 --seed 7 --output records.csv
+    shill simulate --auctions 5000 --seed 7 --bids site/
 
-Exit status: 0 the file is written, 1 a knob is out of its range or the file cannot be written.
+Exit status: 0 the files are written, 1 a knob is out of its range or a file cannot be written.
 """
 
 import argparse
 from dataclasses import fields
 from pathlib import Path
 
+import pandas as pd
+
+from flask_app import files
 from flask_app.data.dataset import read_csv, to_csv
-from flask_app.errors import DataError
+from flask_app.errors import SettingError
 from flask_app.simulator.market import Market
 from flask_app.simulator.realism import distance_table
-from flask_app.simulator.simulation import simulate
+from flask_app.simulator.simulation import hold_auctions
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +26,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--auctions", type=int, default=1000, help="how many; default %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
     parser.add_argument(
-        "--output", type=Path, required=True, help="CSV to write, in UCI 562's published form"
+        "--output", type=Path, help="labelled records to write, in UCI 562's published form"
+    )
+    parser.add_argument(
+        "--bids",
+        type=Path,
+        metavar="DIR",
+        help="directory to make, with auctions.csv and bids.csv as `score` reads them",
     )
     parser.add_argument(
         "--like", type=Path, help="real CSV; print how far the simulated records are from it"
@@ -44,14 +54,34 @@ def run(arguments: argparse.Namespace) -> int:
     """Simulate, write and, with --like, compare."""
     market = Market(**{knob.name: getattr(arguments, knob.name) for knob in fields(Market)})
     real = read_csv(arguments.like) if arguments.like else None
-    frame = simulate(arguments.auctions, arguments.seed, market).frame
-    try:
-        arguments.output.write_bytes(to_csv(frame))
-    except OSError as error:
-        raise DataError(
-            f"--output {arguments.output}: {error.strerror}: name a file that can be written"
-        ) from None
-    print(f"{arguments.output}: {len(frame):,} records, {frame['is_shill'].mean():.1%} shill")
+    if not arguments.output and not arguments.bids:
+        raise SettingError("neither --output nor --bids is given: say what to write")
+    simulation = hold_auctions(arguments.auctions, arguments.seed, market)
+    frame = simulation.dataset.frame
+    if arguments.output:
+        files.write(arguments.output, to_csv(frame))
+        print(f"{arguments.output}: {len(frame):,} records, {frame['is_shill'].mean():.1%} shill")
+    if arguments.bids:
+        files.write_directory(
+            arguments.bids,
+            {
+                "auctions.csv": _csv(simulation.auctions, "opened_at", "closes_at"),
+                "bids.csv": _csv(simulation.bids, "placed_at"),
+            },
+        )
+        print(
+            f"{arguments.bids}: {len(simulation.auctions):,} auctions, "
+            f"{len(simulation.bids):,} bids"
+        )
     if real is not None:
         print(distance_table(frame, real.frame).round(3).to_string())
     return 0
+
+
+def _csv(frame: pd.DataFrame, *times: str) -> bytes:
+    """Write a table with its times as RFC 3339 has them."""
+    written = {
+        name: pd.to_datetime(frame[name], unit="us").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+        for name in times
+    }
+    return frame.assign(**written).to_csv(index=False).encode()

@@ -5,12 +5,14 @@ They are computed from the auctions' bids alone, by the definitions that real re
 """
 
 import hashlib
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from flask_app.data.dataset import Dataset, to_csv
-from flask_app.data.features import records
+from flask_app.bids.features import compute
+from flask_app.bids.tables import DAY
+from flask_app.data.dataset import COLUMNS, Dataset, to_csv
 from flask_app.errors import DataError, SettingError
 from flask_app.simulator.bids import hold
 from flask_app.simulator.market import UCI_MARKET, Market
@@ -18,8 +20,28 @@ from flask_app.simulator.market import UCI_MARKET, Market
 MINIMUM_BIDS = 5
 """UCI 562 has no auction with fewer bids; neither do we."""
 
+FIRST_OPENING = 1_767_225_600 * 10**6
+"""2026-01-01, µs since 1970."""
+SEASON = 30 * DAY
+"""Within so long all auctions open, one after the other, µs."""
+
+_KEYS = ["auction_id", "bidder_id"]
 _FEWEST_LIVELY = 0.01
 """A market whose auctions draw the bids less often is refused."""
+
+
+class Simulation(NamedTuple):
+    """What was simulated.
+
+    Attributes:
+        dataset: The labelled records.
+        auctions: As `bids.tables.AUCTIONS`.
+        bids: As `bids.tables.BIDS`, in the order they were placed in each auction.
+    """
+
+    dataset: Dataset
+    auctions: pd.DataFrame
+    bids: pd.DataFrame
 
 
 def simulate(auctions: int = 1000, seed: int = 0, market: Market = UCI_MARKET) -> Dataset:
@@ -34,21 +56,52 @@ def simulate(auctions: int = 1000, seed: int = 0, market: Market = UCI_MARKET) -
         DataError: Every record is of the same class.
         SettingError: A number is out of range, or hardly an auction of this market draws bids.
     """
+    return hold_auctions(auctions, seed, market).dataset
+
+
+def hold_auctions(auctions: int = 1000, seed: int = 0, market: Market = UCI_MARKET) -> Simulation:
+    """Simulate as `simulate` does, and return the auctions and bids, too."""
     if auctions < 1 or seed < 0:
         raise SettingError(f"auctions={auctions}, seed={seed}: give at least 1 and at least 0")
-    held, bids = _hold_until(auctions, market, np.random.default_rng(seed))
-    # No bidder of UCI 562 meets a seller twice.
-    frame = records(held.assign(seller_id=held.index), bids)
-    # The records are in the order of first bids.
-    frame["is_shill"] = bids.drop_duplicates(["auction_id", "bidder_id"])["shill"].to_numpy(np.int8)
-    frame["auction_id"] = (frame["auction_id"] + 1).astype(str)
-    frame["bidder_id"] = "b" + frame["bidder_id"].astype(str)
+    held, bids = _as_tables(*_hold_until(auctions, market, np.random.default_rng(seed)))
+    # In the order of first bids.
+    shills = bids.drop_duplicates(["auction_id", "bidder_id"])[[*_KEYS, "is_shill"]]
+    frame = shills.merge(compute(held, bids.drop(columns="is_shill")), on=_KEYS)[[*COLUMNS]]
     if frame["is_shill"].nunique() == 1:
         raise DataError(
             f"all {len(frame)} records are of class {frame['is_shill'].iloc[0]}: "
             "simulate more auctions or change the knob shills"
         )
-    return Dataset("simulated", hashlib.sha256(to_csv(frame)).hexdigest(), frame)
+    dataset = Dataset("simulated", hashlib.sha256(to_csv(frame)).hexdigest(), frame)
+    return Simulation(dataset, held, bids.drop(columns="is_shill"))
+
+
+def _as_tables(held: pd.DataFrame, bids: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give both the columns of the contract, and the bids `is_shill`."""
+    opened = FIRST_OPENING + np.linspace(0, SEASON, len(held), endpoint=False).astype(np.int64)
+    names = (held.index + 1).astype(str)
+    auctions = pd.DataFrame(
+        {
+            "auction_id": names,
+            "seller_id": "s" + names,  # no bidder of UCI 562 meets a seller twice
+            "item_category": pd.Series(None, index=range(len(held)), dtype="str"),
+            "starting_price": held["starting_price"].to_numpy(),
+            "opened_at": opened,
+            "closes_at": opened + held["duration"].to_numpy() * DAY,
+        }
+    )
+    place = np.searchsorted(held.index, bids["auction_id"])
+    table = pd.DataFrame(
+        {
+            "bid_id": np.arange(1, len(bids) + 1).astype(str),
+            "auction_id": names.to_numpy()[place],
+            "bidder_id": "b" + bids["bidder_id"].astype(str),
+            "amount": bids["amount"],
+            "placed_at": opened[place] + bids["time"].to_numpy() * 10**6,
+            "is_shill": bids["shill"].to_numpy(np.int8),
+        }
+    )
+    return auctions, table
 
 
 def _hold_until(

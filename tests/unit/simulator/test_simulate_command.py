@@ -63,6 +63,12 @@ def test_a_bad_argument_is_told_and_nothing_is_written(
 def test_an_output_that_cannot_be_written_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "absent" / "a.csv"
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "a.csv"
     assert main(["simulate", "--auctions", "30", "--output", str(path)]) == 1
-    assert f"error: --output {path}: No such file or directory: name" in capsys.readouterr().err
+    assert f"error: {path} cannot be written" in capsys.readouterr().err
+
+
+def test_something_has_to_be_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate"]) == 1
+    assert "neither --output nor --bids is given" in capsys.readouterr().err

@@ -1,34 +1,54 @@
+from random import Random
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from flask_app.bids import tables
+from flask_app.bids.features import LARGE_PART, compute
 from flask_app.data.dataset import Dataset
-from flask_app.data.features import LARGE_PART, records
 from flask_app.record import FEATURES
+from flask_app.simulator.simulation import hold_auctions
 
 Bid = tuple[str, str, int, float]
 DAY = 86_400
+OPENED = 1_767_225_600 * 10**6
 
 
-def _records(
+def _tables(
     *bids: Bid,
     sellers: dict[str, str] | None = None,
     prices: dict[str, float] | None = None,
     days: dict[str, int] | None = None,
-) -> pd.DataFrame:
-    """Records of (auction, bidder, second, amount) bids, indexed by auction and bidder."""
+    categories: dict[str, str] | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The contract's tables of (auction, bidder, second, amount) bids."""
     names = list(dict.fromkeys([*(prices or {}), *(bid[0] for bid in bids)]))
     auctions = pd.DataFrame(
         {
+            "auction_id": names,
             "seller_id": [(sellers or {}).get(name, name) for name in names],
+            "item_category": pd.Series([(categories or {}).get(name) for name in names], dtype=str),
             "starting_price": [(prices or {}).get(name, 1.0) for name in names],
-            "duration": [(days or {}).get(name, 1) for name in names],
-        },
-        index=names,
+            "opened_at": OPENED,
+            "closes_at": [OPENED + (days or {}).get(name, 1) * tables.DAY for name in names],
+        }
     )
-    table = pd.DataFrame(bids, columns=["auction_id", "bidder_id", "time", "amount"])
-    return records(auctions, table).set_index(["auction_id", "bidder_id"])
+    table = pd.DataFrame(bids, columns=["auction_id", "bidder_id", "second", "amount"])
+    table["bid_id"] = [str(number) for number in range(len(table))]
+    table["placed_at"] = OPENED + table.pop("second") * 10**6
+    return auctions, table
+
+
+def _records(*bids: Bid, **auctions: Any) -> pd.DataFrame:
+    """Records of bids as `_tables` takes them, indexed by auction and bidder, by first bids."""
+    held, placed = _tables(*bids, **auctions)
+    found = compute(held, placed).set_index(["auction_id", "bidder_id"])
+    return found.loc[list(dict.fromkeys(bid[:2] for bid in bids))]
 
 
 def _ladder(auction: str, *bidders: str) -> list[Bid]:
@@ -36,10 +56,33 @@ def _ladder(auction: str, *bidders: str) -> list[Bid]:
     return [(auction, bidder, 60 * n, 10.0 + n) for n, bidder in enumerate(bidders)]
 
 
-def test_there_is_one_record_a_bidder_and_auction_in_the_order_of_first_bids() -> None:
-    found = _records(*_ladder("x", "b", "a", "b"), *_ladder("w", "a", "b"))
-    assert list(found.index) == [("x", "b"), ("x", "a"), ("w", "a"), ("w", "b")]
-    assert tuple(found.columns) == FEATURES
+def test_there_is_one_record_a_bidder_and_auction() -> None:
+    auctions, bids = _tables(*_ladder("x", "b", "a", "b"), *_ladder("w", "a", "b"))
+    found = compute(auctions, bids)
+    assert sorted(zip(found["auction_id"], found["bidder_id"], strict=True)) == [
+        ("w", "a"), ("w", "b"), ("x", "a"), ("x", "b"),
+    ]  # fmt: skip
+    assert tuple(found.columns) == ("auction_id", "bidder_id", *FEATURES)
+
+
+@given(st.randoms(use_true_random=False), st.integers(0, 2**32 - 1))
+@settings(max_examples=10)
+def test_the_order_of_rows_changes_nothing(random: Random, seed: int) -> None:
+    simulated = hold_auctions(20, seed=seed)
+    expected = simulated.dataset.frame.drop(columns="is_shill")
+    auctions, bids = (
+        table.iloc[random.sample(range(len(table)), len(table))]
+        for table in (simulated.auctions, simulated.bids)
+    )
+    found = expected[["auction_id", "bidder_id"]].merge(compute(auctions, bids))
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-12)
+
+
+def test_of_bids_of_one_moment_the_one_with_the_shorter_id_is_first() -> None:
+    auctions, bids = _tables(("x", "a", 0, 5.0), ("x", "b", 0, 5.0))
+    bids["bid_id"] = ["9", "10"]
+    found = compute(auctions, bids).set_index("bidder_id")
+    assert found["winning_ratio"].to_dict() == {"a": 0.0, "b": 1.0}
 
 
 def test_bidding_ratio_is_the_share_of_the_auctions_bids() -> None:
@@ -115,6 +158,15 @@ def test_starting_price_average_tells_how_far_the_start_is_below_the_mean() -> N
         prices={"x": 10.0, "y": 90.0, "z": 200.0},
     )  # fmt: skip
     assert found["starting_price_average"].tolist() == pytest.approx([0.9, 0.1, 0.0])
+
+
+def test_starting_prices_are_compared_within_a_category() -> None:
+    found = _records(
+        *_ladder("w", "a"), *_ladder("x", "a"), *_ladder("y", "a"), *_ladder("z", "a"),
+        prices={"w": 10.0, "x": 30.0, "y": 1000.0, "z": 3000.0},
+        categories={"y": "cars", "z": "cars"},
+    )  # fmt: skip
+    assert found["starting_price_average"].tolist() == [0.5, 0.0, 0.5, 0.0]
 
 
 def test_bidder_tendency_is_the_share_of_his_bids_that_this_seller_gets() -> None:

@@ -1,0 +1,406 @@
+"""Reads an auction site's tables into a database, and checks them there.
+
+A table is a file or a directory, here or in S3, of Parquet, CSV or JSON lines; a directory may be
+partitioned in any way. Every row keeps its file and number, so that whatever is wrong is told with
+its place and the value that stands there. Nothing is computed from tables with a fault.
+"""
+
+import csv
+import gzip
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from flask_app.bids.tables import (
+    AUCTIONS,
+    BIDS,
+    MAX_AMOUNT,
+    MAX_DURATION,
+    MAX_IDENTIFIER,
+    SQL_TYPES,
+    Column,
+    Table,
+)
+from flask_app.errors import DataError
+from flask_app.s3 import SCHEME, S3Folder
+
+FORMATS = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+MAX_FAULTS = 10
+"""Most faults that an error lists."""
+MAX_SHOWN = 60
+"""Longest excerpt of a value in an error, characters."""
+
+_RFC_3339 = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)"
+_PARQUET_TYPES = {
+    "identifier": re.compile(r"VARCHAR|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?"),
+    "amount": re.compile(r"DOUBLE|FLOAT|DECIMAL.*|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|VARCHAR"),
+    "time": re.compile(r"TIMESTAMP WITH TIME ZONE|VARCHAR"),
+}
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was read.
+
+    Attributes:
+        auctions: How many; those without bids among them.
+        bids: How many, each once.
+        repeated: Rows that were there before, word for word, and were passed over.
+        empty: Auctions without bids.
+        own: Bids of sellers on their own auctions, which is a finding in itself.
+    """
+
+    auctions: int
+    bids: int
+    repeated: int
+    empty: int
+    own: int
+
+
+class _File(NamedTuple):
+    """A file of a table, as it is called and where it is now."""
+
+    name: str
+    path: Path
+
+
+def read(database: DuckDBPyConnection, auctions: str, bids: str, now: datetime) -> Read:
+    """Fill the tables `auctions` and `bids` of `database` with the contract's columns.
+
+    Args:
+        database: Where they are made; it has neither.
+        auctions: A file, a directory or s3://BUCKET/PREFIX.
+        bids: Likewise.
+        now: Nothing may have happened later.
+
+    Raises:
+        DataError: Something cannot be read or is wrong; the message has file, row, column, value
+            and remedy of the first faults.
+    """
+    reader = _Reader(database, int(now.timestamp() * 1e6))
+    repeated = reader.read(AUCTIONS, auctions) + reader.read(BIDS, bids)
+    reader.check_bids_against_auctions()
+    reader.drop_places()
+    held, placed, empty, own = _row(
+        database,
+        "SELECT (SELECT count(*) FROM auctions), (SELECT count(*) FROM bids), "
+        "(SELECT count(*) FROM auctions ANTI JOIN bids USING (auction_id)), "
+        "(SELECT count(*) FROM bids JOIN auctions USING (auction_id) WHERE bidder_id = seller_id)",
+    )
+    return Read(held, placed, repeated, empty=empty, own=own)
+
+
+class _Reader:
+    """Reads and checks tables; remembers which file is which."""
+
+    def __init__(self, database: DuckDBPyConnection, now: int) -> None:
+        self._database = database
+        self._now = now
+        self._files: dict[str, list[_File]] = {}
+
+    def read(self, table: Table, url: str) -> int:
+        """Read, check and make rows unique; returns how many were there more than once."""
+        self._database.execute(
+            f"CREATE TABLE {table.name} (file UINTEGER, row UBIGINT, {table.definition})"
+        )
+        self._files[table.name] = files = []
+        with _files(table, url) as found:
+            for file in found:
+                files.append(file)
+                self._insert(table, file, len(files) - 1)
+            if not files:
+                raise DataError(
+                    f"{url}: no {table.name} there: give a file or a directory of files that end "
+                    f"in {', '.join(FORMATS)}"
+                )
+            rules = [rule for column in table.columns for rule in _rules(column, self._now)]
+            self._check(table, table.name, [*rules, *_RULES[table.name]])
+        return self._make_unique(table)
+
+    def _insert(self, table: Table, file: _File, number: int) -> None:
+        source = _Source.open(self._database, table, file)
+        values = ", ".join(source.value(column) for column in table.columns)
+        with _as_data_error(file):
+            self._database.execute(
+                f"INSERT INTO {table.name} SELECT {number}, row_number() OVER (), {values} "
+                f"FROM {source.scan}"
+            )
+
+    def check_bids_against_auctions(self) -> None:
+        """Refuse bids on auctions that are not there, and outside their auction's time."""
+        # Under other names: what a rule says without a table is of bids.
+        auctions = "(SELECT auction_id, opened_at, closes_at, true AS known FROM auctions)"
+        self._check(BIDS, f"bids LEFT JOIN {auctions} USING (auction_id)", _BID_RULES)
+
+    def _check(self, table: Table, source: str, rules: "Sequence[_Rule]") -> None:
+        """Refuse rows of `source`, which is `table` or joined to it, that break a rule."""
+        counts = ", ".join(f"count(*) FILTER ({rule.fault})" for rule in rules)
+        found = _row(self._database, f"SELECT {counts} FROM {source}")
+        faulty = [rule for rule, count in zip(rules, found, strict=True) if count]
+        if faulty:
+            self._refuse(table, source, faulty, sum(found))
+
+    def _make_unique(self, table: Table) -> int:
+        """Keep one of rows that are the same; refuse rows that share an id and nothing more."""
+        key, columns = table.key, ", ".join(column.name for column in table.columns)
+        (repeated,) = _row(
+            self._database, f"SELECT count(*) - count(DISTINCT {key}) FROM {table.name}"
+        )
+        if not repeated:
+            return 0
+        several = (
+            f"(SELECT {key} FROM (SELECT DISTINCT {columns} FROM {table.name}) "
+            f"GROUP BY {key} HAVING count(*) > 1)"
+        )
+        rule = _Rule(
+            key,
+            f"{key} IN {several}",
+            f"is the {key} of rows that differ",
+            "give each its own",
+        )
+        self._check(table, table.name, [rule])
+        self._database.execute(
+            f"CREATE OR REPLACE TABLE {table.name} AS SELECT DISTINCT ON ({key}) * "
+            f"FROM {table.name}"
+        )
+        return int(repeated)
+
+    def drop_places(self) -> None:
+        """Leave the contract's columns alone."""
+        for table in (AUCTIONS, BIDS):
+            for column in ("file", "row"):
+                self._database.execute(f"ALTER TABLE {table.name} DROP COLUMN {column}")
+
+    def _refuse(self, table: Table, source: str, faulty: "list[_Rule]", count: int) -> None:
+        """Raise `DataError` with the first of the faults."""
+        types = {column.name: column.type for column in table.columns}
+        faults: list[tuple[int, int, str]] = []
+        for rule in faulty:
+            value = f"{table.name}.{rule.column}"
+            if types[rule.column] == "time":
+                value = f"strftime(make_timestamp({value}), '%Y-%m-%dT%H:%M:%S.%gZ')"
+            places = self._database.sql(
+                f"SELECT file, row, CAST({value} AS VARCHAR) FROM {source} "
+                f"WHERE {rule.fault} ORDER BY file, row LIMIT {MAX_FAULTS}"
+            ).fetchall()
+            for number, row, stored in places:
+                file = self._files[table.name][number]
+                shown = self._as_written(table, file, row, rule) if stored is None else stored
+                what = "missing" if shown is None else f"{_excerpt(shown)} {rule.what}"
+                fault = f"{file.name}, row {row}, {rule.column}: {what}: {rule.remedy}"
+                faults.append((number, row, fault))
+        lines = [fault for *_, fault in sorted(faults)[:MAX_FAULTS]]
+        more = [f"and {count - len(lines):,} more"] if count > len(lines) else []
+        raise DataError("\n".join([*lines, *more]))
+
+    def _as_written(self, table: Table, file: _File, row: int, rule: "_Rule") -> str | None:
+        """Read again what does not fit into the database and so is not in it."""
+        source = _Source.open(self._database, table, file)
+        (value,) = _row(
+            self._database,
+            f"SELECT CAST(value AS VARCHAR) FROM (SELECT {source.raw(rule.column)} AS value, "
+            f"row_number() OVER () AS row FROM {source.scan}) WHERE row = {row}",
+        )
+        return None if value is None else str(value)
+
+
+class _Rule(NamedTuple):
+    """What makes a row unusable.
+
+    Attributes:
+        column: Where the fault is.
+        fault: SQL that is true for it.
+        what: What is wrong with the value.
+        remedy: What to do.
+    """
+
+    column: str
+    fault: str
+    what: str
+    remedy: str
+
+
+def _rules(column: Column, now: int) -> list[_Rule]:
+    """Return what a column's values have to keep."""
+    name = column.name
+    match column.type:
+        case "identifier":
+            missing = f"{name} IS NULL OR " if column.required else ""
+            fault = f"{missing}length({name}) NOT BETWEEN 1 AND {MAX_IDENTIFIER}"
+            what = f"does not have 1 to {MAX_IDENTIFIER} characters"
+            return [_Rule(name, fault, what, "give each row one that has")]
+        case "amount":
+            right = f"{name} > 0 AND {name} <= {MAX_AMOUNT:.0f}"
+            what = f"is no number above 0 and up to {MAX_AMOUNT:g}"
+            remedy = "write an amount of money, with a point"
+            return [_Rule(name, f"NOT coalesce({right}, false)", what, remedy)]
+        case "time":
+            what, remedy = "is no time with its zone", "write it as 2026-11-23T12:00:00Z"
+            rules = [_Rule(name, f"{name} IS NULL", what, remedy)]
+            if name != "closes_at":
+                what, remedy = "is in the future", "correct it, or this machine's clock"
+                rules.append(_Rule(name, f"{name} > {now}", what, remedy))
+            return rules
+
+
+_RULES = {
+    AUCTIONS.name: (
+        _Rule(
+            "closes_at",
+            f"NOT coalesce(closes_at - opened_at BETWEEN 1 AND {MAX_DURATION}, true)",
+            "is not within 366 days after opened_at",
+            "correct either",
+        ),
+    ),
+    BIDS.name: (),
+}
+"""What a row has to keep beyond what each column has to."""
+_BID_RULES = (
+    _Rule(
+        "auction_id",
+        "known IS NULL",
+        "is no auction of those given",
+        "add it to them, or leave its bids out",
+    ),
+    _Rule(
+        "placed_at",
+        "NOT coalesce(placed_at BETWEEN opened_at AND closes_at, true)",
+        "is outside its auction, from opened_at to closes_at",
+        "correct any of the three",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A file as DuckDB reads it.
+
+    Attributes:
+        scan: A table function.
+        types: The type of each of its columns.
+        url: How the file is called.
+    """
+
+    scan: str
+    types: dict[str, str]
+
+    @classmethod
+    def open(cls, database: DuckDBPyConnection, table: Table, file: _File) -> "_Source":
+        """Look at the file's columns; raises `DataError` if one is missing or of a wrong type."""
+        path = str(file.path).replace("'", "''")
+        suffix = file.name.removesuffix(".gz").rpartition(".")[2]
+        with _as_data_error(file):
+            if suffix == "parquet":
+                scan = f"read_parquet('{path}')"
+            elif suffix == "csv":
+                names = _header(file)
+                columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
+                scan = (
+                    f"read_csv('{path}', auto_detect = false, header = true, delim = ',', "
+                    f"quote = '\"', escape = '\"', columns = {{{columns}}})"
+                )
+            else:
+                columns = ", ".join(f"{column.name}: 'VARCHAR'" for column in table.columns)
+                scan = f"read_json('{path}', format = 'newline_delimited', columns = {{{columns}}})"
+            described = database.sql(f"DESCRIBE SELECT * FROM {scan}").fetchall()
+        types = {name: kind for name, kind, *_ in described}
+        for column in table.columns:
+            if column.name not in types:
+                if column.required:
+                    raise DataError(
+                        f"{file.name}: no column {column.name}, its columns are "
+                        f"{', '.join(types)}: add it"
+                    )
+            elif not _PARQUET_TYPES[column.type].fullmatch(types[column.name]):
+                raise DataError(
+                    f"{file.name}, {column.name}: {types[column.name]} is no type of "
+                    f"{'a time with its zone' if column.type == 'time' else f'an {column.type}'}: "
+                    "write the column anew"
+                )
+        return cls(scan, types)
+
+    def raw(self, column: str) -> str:
+        """Return SQL for a value as it is written."""
+        return f'"{column}"' if column in self.types else "NULL"
+
+    def value(self, column: Column) -> str:
+        """Return SQL for a value as the contract has it, NULL if it cannot be that."""
+        raw = self.raw(column.name)
+        if column.type != "time":
+            return f"TRY_CAST({raw} AS {SQL_TYPES[column.type]})"
+        if self.types.get(column.name) != "VARCHAR":
+            return f"epoch_us({raw})"
+        return (
+            f"CASE WHEN regexp_full_match({raw}, '{_RFC_3339}') "
+            f"THEN epoch_us(TRY_CAST({raw} AS TIMESTAMPTZ)) END"
+        )
+
+
+def _header(file: _File) -> list[str]:
+    """Return the titles of a CSV's columns."""
+    opened = gzip.open if file.name.endswith(".gz") else open
+    with opened(file.path, "rt", encoding="utf-8-sig", newline="") as lines:
+        titles = next(csv.reader(lines), [])
+    if not titles or not all(titles) or len(set(titles)) < len(titles):
+        raise DataError(
+            f"{file.name}: a column has no title of its own: begin with a row of titles"
+        )
+    return [title.replace("'", "''") for title in titles]
+
+
+@contextmanager
+def _files(table: Table, url: str) -> Iterator[Iterator[_File]]:
+    """List the files of a table, in order of their names; those in S3 are fetched one by one."""
+    if url.startswith(SCHEME):
+        with TemporaryDirectory(prefix=f"{table.name}-") as directory:
+            yield _fetched(S3Folder(url), Path(directory))
+        return
+    root = Path(url)
+    if root.is_dir():
+        names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*"))
+        yield (_File(str(root / name), root / name) for name in names if _holds_rows(name))
+    else:
+        yield iter([_File(url, root)] if root.exists() and _holds_rows(root.name) else [])
+
+
+def _fetched(folder: S3Folder, directory: Path) -> Iterator[_File]:
+    for number, name in enumerate(sorted(folder.names())):
+        found = folder.get(name) if _holds_rows(name) else None
+        if found is not None:
+            path = directory / f"{number}-{Path(name).name}"
+            path.write_bytes(found.content)
+            yield _File(f"{folder}/{name}", path)
+
+
+def _holds_rows(name: str) -> bool:
+    """Whether a file of this name is one of a table; those of other programs' books are not."""
+    return name.endswith(FORMATS) and not any(
+        part.startswith((".", "_")) for part in name.split("/")
+    )
+
+
+@contextmanager
+def _as_data_error(file: _File) -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.Error, OSError, UnicodeDecodeError, csv.Error) as error:
+        what = "; ".join(str(error).strip().splitlines()[:3])
+        raise DataError(f"{file.name} cannot be read: {what}: write it anew") from error
+
+
+def _row(database: DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    """Return the one row of an answer."""
+    (row,) = database.execute(query).fetchall()
+    return tuple(row)
+
+
+def _excerpt(value: str) -> str:
+    return repr(value) if len(value) <= MAX_SHOWN else f"{value[:MAX_SHOWN]!r}..."

@@ -1,0 +1,93 @@
+"""`score`: score whole auctions from an auction site's own tables, day by day.
+
+The tables are Parquet, CSV or JSON lines, in a file, a directory or S3; docs/bids.md says what is
+in them. OUTPUT has a directory for each day on which auctions closed, dt=YYYY-MM-DD (UTC), with
+their records, features and probabilities in Parquet. A day that is there is not scored again.
+
+Examples:
+    shill simulate --bids site/
+    shill score --auctions site/auctions.csv --bids site/bids.csv --output scored/
+
+Exit status: 0 all closed auctions of days that are over are scored, 3 likewise, but bids came after
+their day was scored (--again scores it anew), 1 tables, model or output are at fault: nothing of
+the day in question is written, 5 another run is at work.
+"""
+
+import argparse
+import sys
+from datetime import date
+from enum import IntEnum
+from pathlib import Path
+
+from tqdm import tqdm
+
+from flask_app.commands.model import BUNDLE, load
+from flask_app.errors import AlreadyRunning
+from flask_app.model.stores import open_store
+from flask_app.scoring import job
+from flask_app.settings import Settings
+
+
+class ScoreExit(IntEnum):
+    """Exit statuses."""
+
+    DONE = 0
+    LATE_BIDS = 3
+    ALREADY_RUNNING = 5
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    for name in ("auctions", "bids"):
+        parser.add_argument(
+            f"--{name}", required=True, metavar="PATH", help="file, directory or s3://BUCKET/PREFIX"
+        )
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where to write")
+    parser.add_argument("--model", **BUNDLE)
+    parser.add_argument(
+        "--again",
+        type=date.fromisoformat,
+        action="append",
+        default=[],
+        metavar="DAY",
+        help="score a day anew and replace its file, YYYY-MM-DD; may be repeated",
+    )
+    parser.add_argument(
+        "--memory-limit",
+        default="2GB",
+        metavar="SIZE",
+        help="of the database, which goes on in a file in DIR beyond it; default %(default)s",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Score, and say what was scored and what was not."""
+    predictor = load(open_store(Settings.from_environment()), arguments.model)
+    try:
+        outcome = job.run(
+            predictor,
+            arguments.auctions,
+            arguments.bids,
+            arguments.output,
+            again=arguments.again,
+            memory_limit=arguments.memory_limit,
+            progress=lambda days: tqdm(days, unit="day", disable=None),
+        )
+    except AlreadyRunning as error:
+        print(f"error: {error}", file=sys.stderr)
+        return ScoreExit.ALREADY_RUNNING
+    read = outcome.read
+    print(
+        f"{read.auctions:,} auctions ({read.empty:,} without bids, {outcome.open_auctions:,} to "
+        f"score when their day is over), {read.bids:,} bids ({read.repeated:,} rows repeated)"
+    )
+    print(
+        f"{len(outcome.days)} days scored into {arguments.output} by {predictor.version}: "
+        f"{outcome.records:,} records, {outcome.shills:,} of them shill; {outcome.days_before} "
+        "days were scored before"
+    )
+    if read.own:
+        print(f"{read.own:,} bids are of sellers on their own auctions")
+    for day, count in outcome.late.items():
+        print(f"{day}: {count:+,} bids since it was scored: --again {day}", file=sys.stderr)
+    return ScoreExit.LATE_BIDS if outcome.late else ScoreExit.DONE

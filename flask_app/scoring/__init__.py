@@ -1,0 +1,1 @@
+"""Scores whole auctions from their bids: files in, Parquet by day out."""
