@@ -9,7 +9,8 @@ import sys
 from typing import Any
 
 from bench.serving import report
-from bench.serving.material import inference_ms, make_material
+from bench.serving.inside import inside_ms
+from bench.serving.material import make_material
 from bench.serving.plot import plot
 from bench.serving.prepare import HERE, BenchError, prepare
 from bench.serving.pressure import under_pressure
@@ -80,7 +81,7 @@ def _measure(all_peers: bool, rounds: int, seconds: int) -> dict[str, Any]:
     return report.results(
         servers=[own, *peers],
         samples=samples,
-        inference_ms={item.name: inference_ms(material, item) for item in material.workloads},
+        inside_ms={item.name: inside_ms(material, item) for item in material.workloads},
         memory=memory,
         pressure=pressure,
         model_version=material.bundle.name,

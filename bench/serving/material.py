@@ -4,11 +4,9 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import joblib
@@ -25,8 +23,6 @@ from flask_app.training import source
 SEED = 0
 BATCH_ROWS = 1000
 BATCHES = 32
-INFERENCES = 1000
-"""Most requests whose rows the model alone is timed on."""
 
 
 @dataclass(frozen=True)
@@ -103,18 +99,6 @@ def make_material() -> Material:
         },
         workloads=_workloads(frame.drop(columns="is_shill").to_dict("records")),
     )
-
-
-def inference_ms(material: Material, workload: Workload) -> float:
-    """Measure the model alone on a request's rows: median processor time, ms."""
-    predictor = Predictor.load(material.bundle)
-    samples = []
-    for rows in workload.rows[:INFERENCES]:
-        features = material.features[list(rows)]
-        began = time.process_time()
-        predictor.predict(features)
-        samples.append(1000 * (time.process_time() - began))
-    return median(samples)
 
 
 def _shill(*arguments: str, store: Path) -> str:

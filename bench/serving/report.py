@@ -81,7 +81,7 @@ def results(
     *,
     servers: Sequence["Server"],
     samples: Iterable["Sample"],
-    inference_ms: dict[str, float],
+    inside_ms: dict[str, dict[str, float]],
     memory: dict[str, dict[str, int]],
     pressure: dict[str, Any],
     model_version: str,
@@ -107,7 +107,7 @@ def results(
         "seconds": seconds,
         "titles": {server.name: server.title for server in servers},
         "descriptions": {server.name: server.what for server in servers},
-        "inference_ms": {name: round(value, 4) for name, value in inference_ms.items()},
+        "inside_ms": inside_ms,
         "memory": memory,
         "pressure": pressure,
         "samples": [
@@ -328,21 +328,27 @@ Every sample is in [`bench/serving/results.json`](../bench/serving/results.json)
 
 
 def _limits(run: dict[str, Any]) -> str:
-    """Say how much of the fastest peer's work is the model's, and cannot be saved."""
+    """Say where the time of batches and of a lone connection goes, by what can be measured."""
+    own = next(iter(run["titles"]))
     batch, peer = TARGETS[-1].workload, TARGETS[-1].peer
-    ours, theirs = (
-        median(_values(run, batch, name, "cpu_ms_per_request"))
-        for name in (next(iter(run["titles"])), peer)
-    )
-    model = run["inference_ms"][batch]
+    ours, theirs = (median(_values(run, batch, name, "cpu_ms_per_request")) for name in (own, peer))
+    parts = run["inside_ms"][batch]
+    single = "one row, 1 connection"
+    hot = run["inside_ms"][single]["all"]
+    served = median(_values(run, single, own, "cpu_ms_per_request"))
     return f"""\
-Batches gain least, since the model itself, ONNX Runtime on one thread, takes {_figure(model)} ms of
-processor time for {batch} in every server that has it. That leaves {_figure(ours - model)} ms of
-this project's {_figure(ours)} for receiving, validating, logging and answering them, and
-{_figure(theirs - model)} ms of the tuned peer's {_figure(theirs)}, which logs nothing.
+Batches gain least. Of the {_figure(ours)} ms of processor time that {batch} take here, the model,
+ONNX Runtime on one thread, takes {_figure(parts["model"])} ms, as it does in every server that has
+it; decoding, validating and arranging the records {_figure(parts["decoding"])} ms; predictions, log
+lines, metrics and the answer {_figure(parts["all"] - parts["model"] - parts["decoding"])} ms; the
+server, its event loop and the kernel have the rest. The tuned peer takes {_figure(theirs)} ms and
+logs nothing, so even with nothing but the model this project would be
+{_figure(theirs / parts["model"])}x as fast.
 
-A lone connection gains little, too: its requests come one by one, so there is nothing to share, and
-between them the interpreter's code has left the processor's caches."""
+A lone connection gains little, too: its requests come one by one, so there is nothing to share. An
+answer, log and metrics included, takes {_figure(hot)} ms in a loop within one process, and
+{_figure(served)} ms of processor time in the server: waiting for the next request, the kernel
+switches to other work, and the interpreter's code has left the processor's caches."""
 
 
 def _values(run: dict[str, Any], workload: str, server: str, field: str) -> list[float]:
