@@ -196,7 +196,7 @@ def _pressed(run: dict[str, Any]) -> list[tuple[str, str, bool]]:
         ),
         (
             f"answers to {CROWD_CLIENTS:,} clients: at least {LEAST_GOODPUT:.0%} of its peak",
-            f"{goodput:.0%}",
+            f"{goodput:.1%}",
             goodput >= LEAST_GOODPUT,
         ),
         (f"`/health` then: p99 within {MOST_MS:g} ms", f"{health:.0f} ms", health <= MOST_MS),

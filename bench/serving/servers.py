@@ -1,5 +1,6 @@
 """The servers as processes: each on one core, watched through /proc."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -323,13 +324,12 @@ def _wait_for_answer(server: RunningServer, process: "subprocess.Popen[bytes]", 
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is None:
-        process.terminate()
-    try:
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
+    with contextlib.suppress(ProcessLookupError):  # some leave children behind
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process.wait()
 
 
 def _memory(pid: int) -> dict[str, int]:
