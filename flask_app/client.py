@@ -11,7 +11,7 @@ Answers are the structs of `flask_app.serving.messages`. Needs the extra `client
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import httpx
 import msgspec
@@ -21,6 +21,7 @@ from flask_app.log.lines import Label
 from flask_app.record import Record
 from flask_app.serving.messages import (
     DRY_RUN,
+    EXPLAIN,
     Feedback,
     FeedbackReceipt,
     Health,
@@ -80,13 +81,16 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    def predict(self, record: AnyRecord) -> Prediction:
-        """Score one record."""
-        return self.post("/predict", record, Prediction)
+    def predict(self, record: AnyRecord, *, explain: bool = False) -> Prediction:
+        """Score one record, with band and reasons if asked to `explain`."""
+        return self.post("/predict", record, Prediction, explain=explain)
 
-    def predict_batch(self, records: Iterable[AnyRecord]) -> list[Prediction]:
-        """Score records, in their order; all of them or none."""
-        return self.post("/predict_batch", list(records), Predictions).predictions
+    def predict_batch(
+        self, records: Iterable[AnyRecord], *, explain: bool = False
+    ) -> list[Prediction]:
+        """Score records, in their order, all of them or none; at most 50 are explained."""
+        answer = self.post("/predict_batch", list(records), Predictions, explain=explain)
+        return answer.predictions
 
     def feedback(self, labels: Mapping[str, bool] | Iterable[Label]) -> int:
         """Send labels: whether each prediction's bidder was a shill; returns how many are kept.
@@ -118,25 +122,36 @@ class Client:
         """Get `path` as a `kind`."""
         return self._decoded("GET", path, kind)
 
-    def post(self, path: str, body: object, kind: type[Answer]) -> Answer:
+    def post(self, path: str, body: object, kind: type[Answer], *, explain: bool = False) -> Answer:
         """Post `body`, JSON already if it is bytes, and decode the answer as a `kind`."""
         content = body if isinstance(body, bytes) else msgspec.json.encode(body)
-        return self._decoded("POST", path, kind, content)
+        parameters = self._parameters | ({EXPLAIN: "true"} if explain else {})
+        return self._decoded("POST", path, kind, content, parameters)
 
     def _decoded(
-        self, method: str, path: str, kind: type[Answer], content: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        kind: type[Answer],
+        content: bytes | None = None,
+        parameters: Mapping[str, str] | None = None,
     ) -> Answer:
-        answer = self._ask(method, path, content)
+        answer = self._ask(method, path, content, parameters)
         try:
             return msgspec.json.decode(answer.content, type=kind)
         except msgspec.DecodeError as error:
             raise _unreachable(f"{self.url}{path}", error) from error
 
-    def _ask(self, method: str, path: str, content: bytes | None = None) -> httpx.Response:
-        parameters: dict[str, Any] = {} if content is None else {"params": self._parameters}
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        content: bytes | None = None,
+        parameters: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
         try:
             answer = self._http.request(
-                method, path, content=content, headers={"Content-Type": JSON}, **parameters
+                method, path, content=content, headers={"Content-Type": JSON}, params=parameters
             )
             if answer.is_success:
                 return answer

@@ -2,7 +2,8 @@
 
 The tables are Parquet, CSV or JSON lines, in a file, a directory or S3; docs/bids.md says what is
 in them. OUTPUT has a directory for each day on which auctions closed, dt=YYYY-MM-DD (UTC), with
-their records, features and probabilities in Parquet. A day that is there is not scored again.
+their records in Parquet: features, probability, band and reasons. A day that is there is not scored
+again.
 
 Examples:
     shill simulate --bids site/
@@ -53,6 +54,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="score a day anew and replace its file, YYYY-MM-DD; may be repeated",
     )
     parser.add_argument(
+        "--no-reasons",
+        action="store_true",
+        help="do not explain the records to review or to block, which takes 2 ms each",
+    )
+    parser.add_argument(
         "--memory-limit",
         default="2GB",
         metavar="SIZE",
@@ -70,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.bids,
             arguments.output,
             again=arguments.again,
+            explain=not arguments.no_reasons,
             memory_limit=arguments.memory_limit,
             progress=lambda days: tqdm(days, unit="day", disable=None),
         )
@@ -81,10 +88,11 @@ def run(arguments: argparse.Namespace) -> int:
         f"{read.auctions:,} auctions ({read.empty:,} without bids, {outcome.open_auctions:,} to "
         f"score when their day is over), {read.bids:,} bids ({read.repeated:,} rows repeated)"
     )
+    bands = outcome.bands
     print(
         f"{len(outcome.days)} days scored into {arguments.output} by {predictor.version}: "
-        f"{outcome.records:,} records, {outcome.shills:,} of them shill; {outcome.days_before} "
-        "days were scored before"
+        f"{bands.total():,} records, {bands['review']:,} to review, {bands['block']:,} to block; "
+        f"{outcome.days_before} days were scored before"
     )
     if read.own:
         print(f"{read.own:,} bids are of sellers on their own auctions")

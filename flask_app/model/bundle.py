@@ -25,7 +25,7 @@ from msgspec import Meta
 from flask_app.errors import BundleError, ChecksumError
 from flask_app.record import FEATURES, SCHEMA_ID, UnitInterval
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MANIFEST = "manifest.json"
 MODEL = "model.onnx"
 REFERENCE = "reference.parquet"
@@ -93,6 +93,26 @@ class Threshold(_Strict, frozen=True):
     rule: str
 
 
+class OperatingPoint(_Strict, frozen=True):
+    """A threshold and what it does, out of fold: which shares of records are at or above it."""
+
+    threshold: UnitInterval
+    honest_flagged: UnitInterval
+    shills_caught: UnitInterval
+
+
+class Bands(_Strict, frozen=True):
+    """From which probability on a record is to be reviewed, and from which it is to be blocked.
+
+    `rule` says how the two were chosen; `table` has others to choose from.
+    """
+
+    review: OperatingPoint
+    block: OperatingPoint
+    rule: str
+    table: tuple[OperatingPoint, ...]
+
+
 class GoldenRow(_Strict, frozen=True):
     """A row, by feature name, and the probability the model was published with."""
 
@@ -109,7 +129,11 @@ class Training(_Strict, frozen=True):
 
 
 class Manifest(_Strict, frozen=True):
-    """What a bundle says of itself; `record_schema` is `flask_app.record.SCHEMA_ID`."""
+    """What a bundle says of itself.
+
+    `record_schema` is `flask_app.record.SCHEMA_ID`; `typical` has each feature's median over the
+    honest records, what reasons compare with.
+    """
 
     schema_version: int
     version: Version
@@ -120,6 +144,8 @@ class Manifest(_Strict, frozen=True):
     estimator: str
     calibration: str
     threshold: Threshold
+    bands: Bands
+    typical: dict[str, float]
     metrics: CrossValidationMetrics
     candidates: tuple[Candidate, ...]
     golden_rows: Annotated[tuple[GoldenRow, ...], Meta(min_length=16)]
@@ -245,6 +271,7 @@ def parse_manifest(path: object, content: bytes) -> Manifest:
         if name not in manifest.files:
             raise BundleError(f"{path}: files does not list {name}: train anew")
     _check_features(f"{path}: features", [feature.name for feature in manifest.features])
+    _check_features(f"{path}: typical", list(manifest.typical))
     for number, row in enumerate(manifest.golden_rows):
         _check_features(f"{path}: golden_rows[{number}].features", list(row.features))
     if manifest.record_schema != SCHEMA_ID:

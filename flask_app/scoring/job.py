@@ -7,17 +7,21 @@ where it ended and no record is there twice. Bids that arrive after their day wa
 """
 
 import io
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import duckdb
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from duckdb import DuckDBPyConnection
+from numpy.typing import NDArray
 
 from flask_app import files
 from flask_app.archive.segments import PREDICTIONS, RECORD_SCHEMA
@@ -25,14 +29,27 @@ from flask_app.bids import features
 from flask_app.bids.reading import Read, read
 from flask_app.errors import BundleError, DataError
 from flask_app.log.ids import prediction_ids
+from flask_app.model.bands import NAMES, Band
+from flask_app.model.bands import places as band_places
 from flask_app.model.predictor import Predictor
+from flask_app.model.reasons import Explainer
 from flask_app.record import FEATURES, SCHEMA_ID
 
 FILE = "scored.parquet"
-SCHEMA = PREDICTIONS.schema
-"""Of the files, and of the archive's predictions: what is scored here reads as what is there."""
+_REASON = pa.struct(
+    [
+        ("feature", pa.string()),
+        *((name, pa.float64()) for name in ("value", "typical", "contribution")),
+        ("sentence", pa.string()),
+    ]
+)
+SCHEMA = pa.schema([*PREDICTIONS.schema, ("band", pa.string()), ("reasons", pa.list_(_REASON))])
+"""Of the files. What the archive's predictions have comes first: what is scored here reads as what
+is there."""
 ROWS_AT_ONCE = 20_000
 """Rows that are scored at once: their columns stay in the processor's cache."""
+
+Floats = NDArray[np.float64]
 
 _BIDS = "bids"
 """The metadata that tells from how many bids a day was scored."""
@@ -46,8 +63,7 @@ class Outcome:
     Attributes:
         read: What was there.
         open_auctions: Left for later: they close today or later, UTC.
-        records: Scored by this run.
-        shills: Of these, at or above the threshold.
+        bands: How many records this run scored, by band.
         days: Scored by this run.
         days_before: Scored by earlier runs, and left alone.
         late: By day, how many bids more it has than it was scored from.
@@ -55,8 +71,7 @@ class Outcome:
 
     read: Read
     open_auctions: int = 0
-    records: int = 0
-    shills: int = 0
+    bands: Counter[Band] = field(default_factory=Counter)
     days: list[date] = field(default_factory=list)
     days_before: int = 0
     late: dict[date, int] = field(default_factory=dict)
@@ -69,6 +84,7 @@ def run(
     output: Path,
     *,
     again: Sequence[date] = (),
+    explain: bool = True,
     memory_limit: str = "2GB",
     now: datetime | None = None,
     progress: Callable[[list[date]], Iterable[date]] = iter,
@@ -81,6 +97,7 @@ def run(
         bids: Likewise.
         output: A directory; made if need be.
         again: Days to score though they have a file, which is replaced.
+        explain: Whether records to review or to block get their reasons.
         memory_limit: What DuckDB may take before it goes on in a file in `output`.
         now: The time; by default, now.
         progress: Given the days to score, yields them.
@@ -92,6 +109,7 @@ def run(
         JobError: `output` cannot be written.
     """
     now = now or datetime.now(UTC)
+    scorer = _Scorer(predictor, now, explain)
     with files.locked(output):
         for left_over in output.glob(f"{_KILLED}*"):
             files.delete(left_over)
@@ -106,10 +124,11 @@ def run(
             if unknown := set(again) - set(days):
                 raise DataError(f"{min(unknown)}: no auction closed on that day: leave it out")
             for day in progress(_to_score(days, output, again, outcome)):
-                records, shills = _score_day(database, predictor, output, day, days[day], now)
+                records = _records(database, day)
+                content, bands = scorer.parquet(records, {_BIDS: str(days[day])})
+                files.write(_path(output, day), content)
                 outcome.days.append(day)
-                outcome.records += records
-                outcome.shills += shills
+                outcome.bands += bands
     return outcome
 
 
@@ -170,54 +189,72 @@ def _to_score(
     return chosen
 
 
-def _score_day(
-    database: DuckDBPyConnection,
-    predictor: Predictor,
-    output: Path,
-    day: date,
-    bids: int,
-    now: datetime,
-) -> tuple[int, int]:
-    """Write a day's file; returns its records and how many of them are shills."""
-    found = database.sql(
+def _records(database: DuckDBPyConnection, day: date) -> pa.RecordBatchReader:
+    """Return a day's records, in order."""
+    return database.sql(
         f"SELECT auction_id, bidder_id, {', '.join(FEATURES)} FROM records WHERE day = ? "
         "ORDER BY auction_id, bidder_id",
         params=[day],
     ).to_arrow_reader(ROWS_AT_ONCE)
-    records = shills = 0
-    content = io.BytesIO()
-    with pq.ParquetWriter(content, SCHEMA, compression="zstd", store_schema=False) as writer:
-        for batch in found:
-            scored = _scored(batch, predictor, now)
-            writer.write_batch(scored)
-            records += scored.num_rows
-            shills += int(np.sum(scored["prediction"].to_numpy()))
-        writer.add_key_value_metadata({RECORD_SCHEMA: SCHEMA_ID, _BIDS: str(bids)})
-    files.write(_path(output, day), content.getvalue())
-    return records, shills
 
 
-def _scored(records: pa.RecordBatch, predictor: Predictor, now: datetime) -> pa.RecordBatch:
-    """Score records, and give them the columns of `SCHEMA`."""
-    rows = np.column_stack([records[name].to_numpy() for name in FEATURES]).astype(np.float32)
-    probabilities = predictor.predict(rows)
-    if not np.all((probabilities >= 0) & (probabilities <= 1)):
-        raise BundleError(
-            f"model {predictor.version} gave a score that is no probability: train anew"
+class _Scorer:
+    """Makes scored records of records."""
+
+    def __init__(self, predictor: Predictor, now: datetime, explain: bool) -> None:
+        self._predictor = predictor
+        self._now = now.astimezone(UTC).replace(tzinfo=None)
+        self._explainer = Explainer(predictor) if explain else None
+
+    def parquet(
+        self, records: Iterable[pa.RecordBatch], metadata: dict[str, str]
+    ) -> tuple[bytes, Counter[Band]]:
+        """Return a Parquet file of `records`, scored, and how many are in each band."""
+        content = io.BytesIO()
+        bands: Counter[Band] = Counter()
+        with pq.ParquetWriter(content, SCHEMA, compression="zstd", store_schema=False) as writer:
+            for batch in records:
+                scored = self._scored(batch)
+                writer.write_batch(scored)
+                bands.update(scored["band"].to_pylist())
+            writer.add_key_value_metadata({RECORD_SCHEMA: SCHEMA_ID, **metadata})
+        return content.getvalue(), bands
+
+    def _scored(self, records: pa.RecordBatch) -> pa.RecordBatch:
+        """Give records the columns of `SCHEMA`; raises `BundleError` for a score that is none."""
+        predictor = self._predictor
+        rows = np.column_stack([records[name].to_numpy() for name in FEATURES])
+        probabilities = predictor.predict(rows.astype(np.float32))
+        if not np.all((probabilities >= 0) & (probabilities <= 1)):
+            raise BundleError(
+                f"model {predictor.version} gave a score that is no probability: train anew"
+            )
+        count = len(probabilities)
+        places = band_places(probabilities, predictor.manifest.bands)
+        columns = {
+            "prediction_id": prediction_ids(count),
+            "at": [self._now] * count,
+            "model_version": [predictor.version] * count,
+            "probability": probabilities,
+            "prediction": (probabilities >= predictor.threshold).astype(np.int8),
+            "threshold": np.full(count, predictor.threshold),
+            "band": [NAMES[place] for place in places],
+            "reasons": self._reasons(rows, places),
+        }
+        return pa.record_batch(
+            [columns[name] if name in columns else records[name] for name in SCHEMA.names],
+            schema=SCHEMA,
         )
-    count = len(probabilities)
-    columns = {
-        "prediction_id": prediction_ids(count),
-        "at": [now.replace(tzinfo=None)] * count,
-        "model_version": [predictor.version] * count,
-        "probability": probabilities,
-        "prediction": (probabilities >= predictor.threshold).astype(np.int8),
-        "threshold": np.full(count, predictor.threshold),
-    }
-    return pa.record_batch(
-        [columns[name] if name in columns else records[name] for name in SCHEMA.names],
-        schema=SCHEMA,
-    )
+
+    def _reasons(self, rows: Floats, places: NDArray[np.intp]) -> list[list[dict[str, Any]] | None]:
+        """Explain what is above the lowest band."""
+        reasons: list[list[dict[str, Any]] | None] = [None] * len(rows)
+        flagged = np.flatnonzero(places)
+        if self._explainer:
+            explained = self._explainer.reasons(rows[flagged])
+            for place, told in zip(flagged.tolist(), explained, strict=True):
+                reasons[place] = [msgspec.structs.asdict(reason) for reason in told]
+        return reasons
 
 
 def _path(output: Path, day: date) -> Path:

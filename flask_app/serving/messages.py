@@ -4,16 +4,22 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from flask_app.log.ids import PredictionId
 from flask_app.log.lines import Label
-from flask_app.model.bundle import CrossValidationMetrics, Feature, Threshold, TrainingData
+from flask_app.model.bands import Band
+from flask_app.model.bundle import Bands, CrossValidationMetrics, Feature, Threshold, TrainingData
+from flask_app.model.reasons import Reason
 from flask_app.record import UnitInterval
 
 MAX_LABELS = 10_000
 DRY_RUN = "dry_run"
 """The query parameter of requests that are answered, but neither logged nor counted."""
+EXPLAIN = "explain"
+"""The query parameter of predictions that come with their band and reasons."""
+MAX_EXPLAINED = 50
+"""Most records of a request that can be explained, each of which takes some milliseconds."""
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):
@@ -27,6 +33,17 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
         UnitInterval, Meta(description="The prediction is 1 at this probability or above.")
     ]
     model_version: str
+    band: Annotated[
+        Band | UnsetType,
+        Meta(description="What to do: `review` and `block` begin at the model's thresholds."),
+    ] = UNSET
+    reasons: Annotated[
+        list[Reason] | UnsetType,
+        Meta(
+            description="What each feature adds to the probability of a typical honest record, the "
+            "largest first; exact Shapley values."
+        ),
+    ] = UNSET
 
 
 class Predictions(msgspec.Struct, frozen=True, gc=False):
@@ -77,6 +94,7 @@ class ModelDescription(msgspec.Struct, frozen=True):
     estimator: str
     calibration: str
     threshold: Threshold
+    bands: Bands
     metrics: CrossValidationMetrics
     dataset: TrainingData
     features: tuple[Feature, ...]

@@ -10,6 +10,8 @@ from flask_app import __version__
 from flask_app.record import FIELDS, Record
 from flask_app.serving.messages import (
     DRY_RUN,
+    EXPLAIN,
+    MAX_EXPLAINED,
     Feedback,
     FeedbackReceipt,
     Health,
@@ -53,6 +55,14 @@ DRY_RUN_PARAMETER = {
     "name": DRY_RUN,
     "in": "query",
     "description": "Answer as usual, but log nothing and count nothing as traffic.",
+    "schema": {"type": "boolean", "default": False},
+}
+
+EXPLAIN_PARAMETER = {
+    "name": EXPLAIN,
+    "in": "query",
+    "description": f"Answer with band and reasons, too; at most {MAX_EXPLAINED} records at once, "
+    "and no JSON lines.",
     "schema": {"type": "boolean", "default": False},
 }
 
@@ -172,7 +182,8 @@ def _describe(operation: Operation, schema_of: Mapping[Any, Any]) -> dict[str, A
         "responses": responses,
     }
     if operation.takes is not None:
-        description["parameters"] = [DRY_RUN_PARAMETER]
+        explains = [EXPLAIN_PARAMETER] if operation.answers in (Prediction, Predictions) else []
+        description["parameters"] = [DRY_RUN_PARAMETER, *explains]
         body = {"schema": schema_of[operation.takes], "example": operation.example}
         content: dict[str, Any] = {JSON: body}
         if operation.lines:

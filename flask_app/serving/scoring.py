@@ -1,11 +1,17 @@
 """The model in use: scores rows, makes predictions of the scores and counts them."""
 
 import time
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+import msgspec
+import numpy as np
+
 from flask_app.log.ids import prediction_ids
+from flask_app.model.bands import name_of
 from flask_app.model.predictor import Predictor
+from flask_app.model.reasons import Explainer
 from flask_app.serving.messages import Prediction
 from flask_app.serving.metrics import ServiceMetrics
 from flask_app.serving.problems import Problem
@@ -30,6 +36,7 @@ class LoadedModel:
     def __init__(self, predictor: Predictor, metrics: ServiceMetrics) -> None:
         self.predictor = predictor
         self.loaded_at = datetime.now(UTC)
+        self._explainer = Explainer(predictor)
         self._metrics = metrics
         metrics.use_model(predictor.manifest, self.loaded_at)
         self._shill = metrics.predictions.labels(predictor.version, "shill")
@@ -64,6 +71,14 @@ class LoadedModel:
                 prediction_ids(len(scores.probabilities)), scores.probabilities, strict=True
             )
         ]
+
+    def explained(self, rows: Rows, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+        """Yield the predictions of `rows` with band and reasons; each takes some milliseconds."""
+        bands = self.predictor.manifest.bands
+        for features, prediction in zip(rows.features, predictions, strict=True):
+            (reasons,) = self._explainer.reasons(features[np.newaxis].astype(np.float64))
+            band = name_of(prediction.probability, bands)
+            yield msgspec.structs.replace(prediction, band=band, reasons=reasons)
 
     def count(self, scores: Scores) -> None:
         """Count and time a run whose predictions are answered."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
-from typing import Literal, NamedTuple, TypeVar, cast
+from typing import Literal, NamedTuple, Self, TypeVar, cast
 from urllib.parse import parse_qs
 
 import msgspec
@@ -19,7 +19,8 @@ from flask_app.model.predictor import Predictor
 from flask_app.model.store import ModelStore
 from flask_app.record import Record
 from flask_app.serving.messages import (
-    DRY_RUN,
+    EXPLAIN,
+    MAX_EXPLAINED,
     FeedbackReceipt,
     Health,
     ModelDescription,
@@ -51,18 +52,47 @@ class Operation(NamedTuple):
     """What a request with a body asks for.
 
     Attributes:
-        run: Takes the body, and whether it is a dry run; raises `Problem`.
+        run: Takes the body and what the query asks for; raises `Problem`.
         predicts: Whether its refusals are those of predictions.
         takes: Media types of its body; JSON lines are answered line by line, as they arrive.
     """
 
-    run: Callable[[bytes, bool], Awaitable[Response]]
+    run: Callable[[bytes, "Query"], Awaitable[Response]]
     predicts: bool = True
     takes: tuple[str, ...] = (JSON,)
 
     def streams(self, content_type: str) -> bool:
         """Whether a body of this type is answered line by line."""
         return NDJSON in self.takes and media_type(content_type) == NDJSON
+
+
+class Query(NamedTuple):
+    """What a request's query string asks for.
+
+    Attributes:
+        dry_run: To be answered, but neither logged nor counted.
+        explain: For bands and reasons.
+    """
+
+    dry_run: bool = False
+    explain: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse a query string; raises `Problem` if it does not say yes or no."""
+        if not text:
+            return cls()
+        found = parse_qs(text, keep_blank_values=True)
+        return cls(**{name: _flag(name, found.get(name, ["false"])) for name in cls._fields})
+
+
+_PLAIN = Query()
+
+
+def _flag(name: str, values: list[str]) -> bool:
+    if values not in (["true"], ["false"]):
+        raise Problem("bad-request", f"{name} is {', '.join(values)}: set it to true or false")
+    return values == ["true"]
 
 
 class RequestHead(NamedTuple):
@@ -134,18 +164,18 @@ class Service:
 
     async def answer(self, operation: Operation, body: bytes, head: RequestHead) -> Response:
         """Run an operation on the `body` of a request; every failure becomes problem details."""
-        dry_run = False
+        query = Query()
         try:
             if operation.streams(head.content_type):
                 parts = [
                     part async for part in self.answer_lines(operation, _in_turns([body]), head)
                 ]
                 return Response(b"".join(parts), content_type=NDJSON)
-            dry_run = is_dry_run(head.query)
+            query = Query.parse(head.query)
             check_media_type(operation, head)
-            return await operation.run(body, dry_run)
+            return await operation.run(body, query)
         except Exception as error:  # noqa: BLE001 - what is no refusal is logged
-            return self.refuse(operation, error, dry_run=dry_run)
+            return self.refuse(operation, error, query)
 
     def answer_lines(
         self, operation: Operation, chunks: AsyncIterator[bytes], head: RequestHead
@@ -156,23 +186,26 @@ class Service:
             Problem: Nothing can be answered. What is wrong with a line, its own answer says.
         """
         check_media_type(operation, head)
-        return self._predict_lines(chunks, is_dry_run(head.query))
+        query = Query.parse(head.query)
+        if query.explain:
+            raise Problem("bad-request", f"{EXPLAIN} is for JSON: send an array of records")
+        return self._predict_lines(chunks, query)
 
-    def refuse(self, operation: Operation, error: Exception, *, dry_run: bool = False) -> Response:
+    def refuse(self, operation: Operation, error: Exception, query: Query = _PLAIN) -> Response:
         """Return the answer to `error`; a prediction's is counted, unless it is of a dry run."""
         problem = problem_of(error)
-        if operation.predicts and not dry_run:
+        if operation.predicts and not query.dry_run:
             self.metrics.prediction_errors.labels(problem.name).inc()
         return problem.response
 
-    async def predict(self, body: bytes, dry_run: bool) -> Response:
+    async def predict(self, body: bytes, query: Query) -> Response:
         """Score one record."""
-        (answer,) = await _aside(self._large, body, lambda one: self.predict_each([one], dry_run))
+        (answer,) = await _aside(self._large, body, lambda one: self.predict_each([one], query))
         return answer
 
-    def predict_each(self, bodies: Sequence[bytes], dry_run: bool = False) -> list[Response]:
+    def predict_each(self, bodies: Sequence[bytes], query: Query = _PLAIN) -> list[Response]:
         """Score one record from each of `bodies`, all at once; a bad one is refused alone."""
-        refuse = partial(self.refuse, self._predict_one, dry_run=dry_run)
+        refuse = partial(self.refuse, self._predict_one, query=query)
         good: list[bytes] = []
         records: list[Record] = []
         refusals: dict[int, Response] = {}
@@ -186,47 +219,57 @@ class Service:
         try:
             if records:
                 rows, model = Rows.of(records, [*map(_as_sent, good)]), self._current_model()
-                answers = map(_json, self._record(model, rows, model.score(rows), dry_run))
+                predictions = self._record(model, rows, model.score(rows), query)
+                if query.explain:
+                    predictions = [*model.explained(rows, predictions)]
+                answers = map(_json, predictions)
         except Exception as error:  # noqa: BLE001 - as above
             if len(good) == 1:
                 answers = [refuse(error)]
             else:  # one of them may be at fault
-                answers = [answer for body in good for answer in self.predict_each([body], dry_run)]
+                answers = [answer for body in good for answer in self.predict_each([body], query)]
         scored = iter(answers)
         return [refusals.get(place) or next(scored) for place in range(len(bodies))]
 
-    async def predict_batch(self, body: bytes, dry_run: bool) -> Response:
+    async def predict_batch(self, body: bytes, query: Query) -> Response:
         """Score an array of records; all of them or none."""
         try:
             slices = [rows async for rows in _in_turns(self._decoder.slices(body))]
         except ValueError:
             slices = await _aside(self._large, body, self._decoder.batch)
+        count = sum(len(rows.logged) for rows in slices)
+        if query.explain and count > MAX_EXPLAINED:
+            detail = f"{count} records are more than the {MAX_EXPLAINED} that {EXPLAIN} takes"
+            raise Problem("too-many-rows", f"{detail}: send fewer at once")
         model = self._current_model()
         scores = [model.score(rows) async for rows in _in_turns(slices)]
-        answers = [
-            _encoder.encode(self._record(model, rows, scored, dry_run))[1:-1]
-            async for rows, scored in _in_turns(zip(slices, scores, strict=True))
-        ]
+        answers = []
+        async for rows, scored in _in_turns(zip(slices, scores, strict=True)):
+            predictions = self._record(model, rows, scored, query)
+            if query.explain:
+                explained = model.explained(rows, predictions)
+                predictions = [prediction async for prediction in _in_turns(explained)]
+            answers.append(_encoder.encode(predictions)[1:-1])
         return Response(b'{"predictions":[%b]}' % b",".join(answers))
 
     async def _predict_lines(
-        self, chunks: AsyncIterator[bytes], dry_run: bool
+        self, chunks: AsyncIterator[bytes], query: Query
     ) -> AsyncIterator[bytes]:
         """Score records that come one a line; each gets a line of its own, a refusal if need be."""
         self._current_model()
         try:
             async for lines in slices_of_lines(chunks):
-                yield b"".join([b"%b\n" % one.body for one in self.predict_each(lines, dry_run)])
+                yield b"".join([b"%b\n" % one.body for one in self.predict_each(lines, query)])
                 await asyncio.sleep(0)
         except Problem as problem:  # what follows is lost
-            yield b"%b\n" % self.refuse(self._predict_one, problem, dry_run=dry_run).body
+            yield b"%b\n" % self.refuse(self._predict_one, problem, query).body
 
     def _record(
-        self, model: LoadedModel, rows: Rows, scores: Scores, dry_run: bool
+        self, model: LoadedModel, rows: Rows, scores: Scores, query: Query
     ) -> list[Prediction]:
         """Make predictions of `scores`, count them and hand them to the kernel."""
         predictions = model.predictions(scores)
-        if not dry_run:
+        if not query.dry_run:
             model.count(scores)
             now = datetime.now(UTC)
             lines = [
@@ -244,10 +287,10 @@ class Service:
             self._predictions.append(_encoder.encode_lines(lines), len(lines))
         return predictions
 
-    async def feedback(self, body: bytes, dry_run: bool) -> Response:
+    async def feedback(self, body: bytes, query: Query) -> Response:
         """Record labels, on disk before the answer; sending them again changes nothing."""
         labels = await _aside(self._large, body, self._decoder.labels)
-        if dry_run:
+        if query.dry_run:
             return _json(FeedbackReceipt(recorded=0))
         now = datetime.now(UTC)
         lines = [
@@ -300,6 +343,7 @@ class Service:
                 estimator=manifest.estimator,
                 calibration=manifest.calibration,
                 threshold=manifest.threshold,
+                bands=manifest.bands,
                 metrics=manifest.metrics,
                 dataset=manifest.dataset,
                 features=manifest.features,
@@ -332,16 +376,6 @@ async def _aside(
 def _as_sent(body: bytes) -> Raw | None:
     """Return the one record in `body` for the log, if it can be logged as it is."""
     return Raw(body) if fits_into_lines(body, 1) else None
-
-
-def is_dry_run(query: str) -> bool:
-    """Whether a query string asks for a dry run; `Problem` if it does not say yes or no."""
-    if not query:
-        return False
-    values = parse_qs(query, keep_blank_values=True).get(DRY_RUN, ["false"])
-    if values not in (["true"], ["false"]):
-        raise Problem("bad-request", f"{DRY_RUN} is {', '.join(values)}: set it to true or false")
-    return values == ["true"]
 
 
 def media_type(content_type: str) -> str:

@@ -61,9 +61,7 @@ def simulate(auctions: int = 1000, seed: int = 0, market: Market = UCI_MARKET) -
 
 def hold_auctions(auctions: int = 1000, seed: int = 0, market: Market = UCI_MARKET) -> Simulation:
     """Simulate as `simulate` does, and return the auctions and bids, too."""
-    if auctions < 1 or seed < 0:
-        raise SettingError(f"auctions={auctions}, seed={seed}: give at least 1 and at least 0")
-    held, bids = _as_tables(*_hold_until(auctions, market, np.random.default_rng(seed)))
+    held, bids = hold_tables(auctions, seed, market)
     # In the order of first bids.
     shills = bids.drop_duplicates(["auction_id", "bidder_id"])[[*_KEYS, "is_shill"]]
     frame = shills.merge(compute(held, bids.drop(columns="is_shill")), on=_KEYS)[[*COLUMNS]]
@@ -74,6 +72,13 @@ def hold_auctions(auctions: int = 1000, seed: int = 0, market: Market = UCI_MARK
         )
     dataset = Dataset("simulated", hashlib.sha256(to_csv(frame)).hexdigest(), frame)
     return Simulation(dataset, held, bids.drop(columns="is_shill"))
+
+
+def hold_tables(auctions: int, seed: int, market: Market) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Simulate auctions and bids alone, as `Simulation` has them; each bid with `is_shill`."""
+    if auctions < 1 or seed < 0:
+        raise SettingError(f"auctions={auctions}, seed={seed}: give at least 1 and at least 0")
+    return _as_tables(*_hold_until(auctions, market, np.random.default_rng(seed)))
 
 
 def _as_tables(held: pd.DataFrame, bids: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -1,6 +1,7 @@
 """The model card: what is in a bundle, for people."""
 
 import io
+import re
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -8,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_curve
 
-from flask_app.model.bundle import Candidate, Manifest
+from flask_app.model.bands import as_rows
+from flask_app.model.bundle import Bands, Candidate, Manifest
 from flask_app.training.selection import (
     CALIBRATION_RULE,
     CANDIDATE_RULE,
@@ -85,7 +87,9 @@ auctions that had no part in a choice, a mean over the outer folds.
 ![Precision and recall](precision-recall.png)
 ![Calibration](calibration.png)
 
-## What it was trained on
+## Bands
+
+{bands_table(manifest.bands)}## What it was trained on
 
 | Feature | Least | Greatest |
 |-|-:|-:|
@@ -98,6 +102,30 @@ auctions that had no part in a choice, a mean over the outer folds.
 - Folds are by auction. A bidder occurs in several auctions, so a bidder never seen is harder.
 - A score is a reason to look, not a verdict on a person.
 """
+
+
+def bands_table(bands: Bands) -> str:
+    """Return the card's section on bands."""
+    rows = "".join(
+        f"| {name} | {threshold:.4f} | {honest:.3%} | {shills:.1%} |\n"
+        for name, threshold, honest, shills in as_rows(bands)
+    )
+    return (
+        "What a record is worth looking at, by its probability: at or above the threshold of\n"
+        "`review` or `block`. The shares are those of honest and of shill records there, out of\n"
+        f"fold.\n\n| Band | Threshold | Honest flagged | Shills caught |\n|-|-:|-:|-:|\n{rows}\n"
+        f"- Bands: {bands.rule}.\n\n"
+    )
+
+
+def with_bands(card: str, bands: Bands) -> str:
+    """Return a card with another section on bands."""
+    return re.sub(
+        r"(?<=^## Bands\n\n).*?(?=^## )",
+        lambda _: bands_table(bands),
+        card,
+        flags=re.DOTALL | re.MULTILINE,
+    )
 
 
 def _row(candidate: Candidate) -> str:

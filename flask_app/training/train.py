@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from flask_app.data.dataset import Dataset
 from flask_app.errors import TrainingError
 from flask_app.model import bundle
+from flask_app.model.bands import find_bands
 from flask_app.model.predictor import GOLDEN_TOLERANCE, Predictor
 from flask_app.record import FEATURES, SCHEMA_ID
 from flask_app.reference.thresholds import find_thresholds
@@ -115,6 +116,7 @@ def _manifest(
     selection: Selection,
     score: Callable[[NDArray[np.float32]], NDArray[np.float64]],
 ) -> bundle.Manifest:
+    typical = np.median(examples.rows[examples.labels == 0], axis=0)
     ranges = zip(FEATURES, examples.rows.min(axis=0), examples.rows.max(axis=0), strict=True)
     return bundle.Manifest(
         schema_version=bundle.SCHEMA_VERSION,
@@ -135,6 +137,8 @@ def _manifest(
         estimator=selection.choice.candidate,
         calibration=selection.choice.calibration.name,
         threshold=bundle.Threshold(value=selection.choice.threshold, rule=THRESHOLD_RULE),
+        bands=find_bands(examples.labels, selection.probabilities),
+        typical=dict(zip(FEATURES, map(float, typical), strict=True)),
         metrics=selection.metrics,
         candidates=tuple(
             bundle.Candidate(

@@ -31,6 +31,14 @@ def test_records_are_scored_and_labelled(client: Client, server: Server) -> None
     assert (labels[one.prediction_id], labels[same.prediction_id]) == (True, False)
 
 
+def test_a_prediction_is_explained_when_asked_for(client: Client) -> None:
+    one = client.predict(RECORD, explain=True)
+    (same,) = client.predict_batch([RECORD], explain=True)
+    assert one.reasons
+    assert one.reasons == same.reasons
+    assert one.band == same.band
+
+
 def test_the_server_describes_itself(client: Client) -> None:
     assert client.health().status == "alive"
     assert client.ready().model_version == client.model().version

@@ -91,7 +91,7 @@ def test_a_missing_bundle_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (lambda m: m.update(schema_version=3), "schema_version 3 is unknown, this release reads 2"),
+        (lambda m: m.update(schema_version=2), "schema_version 2 is unknown, this release reads 3"),
         (lambda m: m.pop("schema_version"), "missing required field `schema_version`"),
         (lambda m: m.pop("dataset"), "missing required field `dataset`"),
         (lambda m: m.update(surprise=1), "unknown field `surprise`"),

@@ -90,8 +90,32 @@ def test_the_files_are_the_archives_predictions_by_the_day_their_auction_closed(
     closing = pd.read_csv(site / "auctions.csv", dtype=str).set_index("auction_id")["closes_at"]
     for path in (tmp_path / "scored").glob("dt=*/*.parquet"):
         frame = pd.read_parquet(path, partitioning=None)
-        assert list(frame.columns) == PREDICTIONS.schema.names
+        assert list(frame.columns) == [*PREDICTIONS.schema.names, "band", "reasons"]
         assert {closing[auction][:10] for auction in frame["auction_id"]} == {path.parent.name[3:]}
+
+
+def test_what_is_to_review_or_to_block_says_why(score: Score, bundle: Path, tmp_path: Path) -> None:
+    score()
+
+    found = _scored(tmp_path / "scored")
+    predictor = Predictor.load(bundle)
+    bands = predictor.manifest.bands
+    assert set(found["band"]) == {"clear", "review", "block"}
+    assert (found["band"] == "block").equals(found["probability"] >= bands.block.threshold)
+    assert (found["band"] == "clear").equals(found["probability"] < bands.review.threshold)
+    assert (found["reasons"].isna()).equals(found["band"] == "clear")
+    typical = np.array([list(predictor.manifest.typical.values())], dtype=np.float32)
+    flagged = found[found["band"] != "clear"]
+    added = flagged["reasons"].map(
+        lambda reasons: sum(reason["contribution"] for reason in reasons)
+    )
+    assert np.abs(added - (flagged["probability"] - predictor.predict(typical)[0])).max() < 1e-6
+
+
+def test_reasons_may_be_left_out(score: Score, tmp_path: Path) -> None:
+    score("--no-reasons")
+
+    assert _scored(tmp_path / "scored")["reasons"].isna().all()
 
 
 def test_a_second_run_changes_nothing(
@@ -102,7 +126,7 @@ def test_a_second_run_changes_nothing(
 
     assert score() == 0
     assert _files(tmp_path / "scored") == before
-    assert f"0 of them shill; {len(before)} days were scored before" in capsys.readouterr().out
+    assert f"0 to block; {len(before)} days were scored before" in capsys.readouterr().out
 
 
 def test_a_run_that_was_killed_goes_on_with_the_days_that_are_missing(

@@ -12,7 +12,10 @@ from prometheus_client import generate_latest
 from werkzeug.test import TestResponse
 
 from flask_app.log.lines import LoggedLabel, LoggedPrediction
+from flask_app.model.bands import name_of
 from flask_app.model.directory_store import DirectoryStore
+from flask_app.record import FEATURES
+from flask_app.serving.messages import MAX_EXPLAINED
 from flask_app.serving.metrics import ServiceMetrics
 from flask_app.serving.service import Service
 from flask_app.serving.web import create_flask_app
@@ -102,15 +105,49 @@ def test_a_dry_run_is_answered_but_neither_logged_nor_counted(
     assert list(LogReader(service.settings.log_dir / "labels", LoggedLabel)) == []
 
 
-@pytest.mark.parametrize("query", ["dry_run", "dry_run=yes", "dry_run=true&dry_run=false"])
-def test_a_dry_run_is_asked_for_by_true_or_false(
-    client: FlaskClient, service: Service, query: str
+@pytest.mark.parametrize("name", ["dry_run", "explain"])
+@pytest.mark.parametrize("query", ["{0}", "{0}=yes", "{0}=true&{0}=false"])
+def test_a_flag_of_the_query_is_true_or_false(
+    client: FlaskClient, service: Service, name: str, query: str
 ) -> None:
-    answer = client.post(f"/predict?{query}", json=RECORD)
+    answer = client.post(f"/predict?{query.format(name)}", json=RECORD)
     assert problem(answer) == "bad-request"
+    assert f"{name} is " in answer.json["detail"]
     assert "set it to true or false" in answer.json["detail"]
-    assert client.post("/predict?dry_run=false&other=1", json=RECORD).status_code == 200
+    assert client.post(f"/predict?{name}=false&other=1", json=RECORD).status_code == 200
     assert len(list(LogReader(service.settings.log_dir, LoggedPrediction))) == 1
+
+
+def test_a_prediction_has_band_and_reasons_when_asked_for(
+    client: FlaskClient, service: Service
+) -> None:
+    plain = client.post("/predict", json=RECORD).json
+    explained = client.post("/predict?explain=true", json=RECORD).json
+    batch = client.post("/predict_batch?explain=true", json=[RECORD, RECORD]).json["predictions"]
+
+    assert not {"band", "reasons"} & set(plain)
+    assert service.model is not None
+    predictor = service.model.predictor
+    assert explained["band"] == name_of(plain["probability"], predictor.manifest.bands)
+    typical = np.array([list(predictor.manifest.typical.values())], dtype=np.float32)
+    added = sum(reason["contribution"] for reason in explained["reasons"])
+    assert added == pytest.approx(plain["probability"] - predictor.predict(typical)[0], abs=1e-6)
+    values = {reason["feature"]: reason["value"] for reason in explained["reasons"]}
+    assert values == {name: RECORD[name] for name in FEATURES}
+    assert [row["reasons"] for row in batch] == [explained["reasons"]] * 2
+    assert len(list(LogReader(service.settings.log_dir, LoggedPrediction))) == 4
+
+
+def test_only_so_many_records_are_explained_at_once(client: FlaskClient, service: Service) -> None:
+    answer = client.post("/predict_batch?explain=true", json=[RECORD] * (MAX_EXPLAINED + 1))
+    assert problem(answer) == "too-many-rows"
+    assert "51 records are more than the 50 that explain takes" in answer.json["detail"]
+    lines = client.post(
+        "/predict_batch?explain=true", data=b"{}", content_type="application/x-ndjson"
+    )
+    assert problem(lines) == "bad-request"
+    assert "explain is for JSON" in lines.json["detail"]
+    assert list(LogReader(service.settings.log_dir, LoggedPrediction)) == []
 
 
 @pytest.mark.parametrize("path", ["/predict", "/predict_batch", "/feedback"])

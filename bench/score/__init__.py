@@ -1,0 +1,1 @@
+"""From millions of bids to scored Parquet."""
