@@ -7,10 +7,14 @@ where it ended and no record is there twice. Bids that arrive after their day wa
 """
 
 import io
+import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -48,6 +52,9 @@ SCHEMA = pa.schema([*PREDICTIONS.schema, ("band", pa.string()), ("reasons", pa.l
 is there."""
 ROWS_AT_ONCE = 20_000
 """Rows that are scored at once: their columns stay in the processor's cache."""
+
+SHARES = 64
+"""Parts into which the records to explain are split for the threads."""
 
 Floats = NDArray[np.float64]
 
@@ -134,12 +141,14 @@ def run(
 
 def _database(work: Path, memory_limit: str) -> DuckDBPyConnection:
     try:
-        return duckdb.connect(
+        database = duckdb.connect(
             str(work / "tables.duckdb"),
             config={"memory_limit": memory_limit, "temp_directory": str(work)},
         )
     except duckdb.Error as error:
         raise DataError(f"memory limit {memory_limit}: {error}: write it as 2GB") from None
+    database.execute(f"SET enable_progress_bar = {sys.stderr.isatty()}")
+    return database
 
 
 def _leave_open_auctions(database: DuckDBPyConnection, today: date) -> int:
@@ -205,6 +214,8 @@ class _Scorer:
         self._predictor = predictor
         self._now = now.astimezone(UTC).replace(tzinfo=None)
         self._explainer = Explainer(predictor) if explain else None
+        # ONNX Runtime lets go of the interpreter, so threads use every core.
+        self._threads = ThreadPoolExecutor(os.cpu_count())
 
     def parquet(
         self, records: Iterable[pa.RecordBatch], metadata: dict[str, str]
@@ -250,9 +261,10 @@ class _Scorer:
         """Explain what is above the lowest band."""
         reasons: list[list[dict[str, Any]] | None] = [None] * len(rows)
         flagged = np.flatnonzero(places)
-        if self._explainer:
-            explained = self._explainer.reasons(rows[flagged])
-            for place, told in zip(flagged.tolist(), explained, strict=True):
+        if self._explainer and flagged.size:
+            shares = np.array_split(flagged, min(len(flagged), SHARES))
+            explained = self._threads.map(self._explainer.reasons, [rows[of] for of in shares])
+            for place, told in zip(flagged.tolist(), chain(*explained), strict=True):
                 reasons[place] = [msgspec.structs.asdict(reason) for reason in told]
         return reasons
 
