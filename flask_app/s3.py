@@ -28,6 +28,8 @@ _CONFIG = Config(
 _ABSENT = "NoSuchKey"
 _CHANGED = {"PreconditionFailed", _ABSENT}
 _DENIED = "AccessDenied"
+_NO_HEAD = "404"
+"""What HEAD says, which has no body, where there is no object."""
 _BUSY = "ConditionalRequestConflict"
 
 
@@ -84,6 +86,17 @@ class S3Folder:
                 else:
                     return S3Object(content, answer["ETag"], answer["Metadata"])
         raise AssertionError
+
+    def head(self, name: str) -> S3Object | None:
+        """Look at an object without reading its content; None if there is none."""
+        with self._request("read", name):
+            try:
+                answer = self.client.head_object(Bucket=self.bucket, Key=self.key(name))
+            except ClientError as error:
+                if _code(error) == _NO_HEAD or self._tells_absence(error, name):
+                    return None
+                raise
+            return S3Object(b"", answer["ETag"], answer["Metadata"])
 
     def put(
         self,

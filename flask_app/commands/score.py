@@ -1,7 +1,7 @@
 """`score`: score whole auctions from an auction site's own tables, day by day.
 
 The tables are Parquet, CSV or JSON lines, in a file, a directory or S3; docs/bids.md says what is
-in them. OUTPUT has a directory for each day on which auctions closed, dt=YYYY-MM-DD (UTC), with
+in them. PATH has a directory for each day on which auctions closed, dt=YYYY-MM-DD (UTC), with
 their records in Parquet: features, probability, band and reasons. A day that is there is not scored
 again.
 
@@ -18,7 +18,6 @@ import argparse
 import sys
 from datetime import date
 from enum import IntEnum
-from pathlib import Path
 
 from tqdm import tqdm
 
@@ -43,7 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{name}", required=True, metavar="PATH", help="file, directory or s3://BUCKET/PREFIX"
         )
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="where to write")
+    parser.add_argument(
+        "--output", required=True, metavar="PATH", help="directory or s3://BUCKET/PREFIX"
+    )
     parser.add_argument("--model", **BUNDLE)
     parser.add_argument(
         "--again",
@@ -62,7 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--memory-limit",
         default="2GB",
         metavar="SIZE",
-        help="of the database, which goes on in a file in DIR beyond it; default %(default)s",
+        help="of the database, which goes on in a file beyond it; default %(default)s",
     )
 
 

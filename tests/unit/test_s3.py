@@ -33,6 +33,16 @@ def test_what_is_written_is_read_with_its_metadata(folder: S3Folder, s3: S3) -> 
     assert folder.get("a") is None
 
 
+def test_an_object_is_looked_at_without_its_content(folder: S3Folder) -> None:
+    folder.put("name", b"content", metadata={"rows": "1"})
+
+    head, whole = folder.head("name"), folder.get("name")
+    assert head is not None
+    assert whole is not None
+    assert head == (b"", whole.etag, {"rows": "1"})
+    assert folder.head("absent") is None
+
+
 def test_nothing_is_written_over_unless_it_was_seen(folder: S3Folder) -> None:
     assert folder.put("name", b"1")
     assert not folder.put("name", b"2")

@@ -20,6 +20,7 @@ from flask_app.scoring import job
 from flask_app.scoring.job import Outcome
 from flask_app.simulator.simulation import simulate
 from tests.bundles import make_bundle
+from tests.s3 import BUCKET, S3
 
 AUCTIONS = 40
 Score = Callable[..., int]
@@ -179,7 +180,7 @@ def test_an_auction_is_scored_once_its_day_is_over(
             Predictor.load(bundle),
             str(site / "open.csv"),
             str(site / "so-far.csv"),
-            tmp_path / "scored",
+            str(tmp_path / "scored"),
             now=datetime.fromisoformat(now).astimezone(UTC),
         )
 
@@ -208,7 +209,9 @@ def test_a_model_that_gives_no_probability_is_refused(
     monkeypatch.setattr(Predictor, "predict", lambda _, rows: np.full(len(rows), np.nan))
 
     with pytest.raises(BundleError, match="gave a score that is no probability"):
-        job.run(predictor, str(site / "auctions.csv"), str(site / "bids.csv"), tmp_path / "scored")
+        job.run(
+            predictor, str(site / "auctions.csv"), str(site / "bids.csv"), str(tmp_path / "scored")
+        )
     assert not list((tmp_path / "scored").glob("dt=*/*"))
 
 
@@ -232,3 +235,48 @@ def test_one_run_at_a_time_writes_to_an_output(
     with locked(tmp_path / "scored"):
         assert score() == 5
     assert "another run holds" in capsys.readouterr().err
+
+
+def test_tables_may_come_from_s3_and_days_go_there_once(
+    score: Score, site: Path, s3: S3, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("auctions", "bids"):
+        s3.write(f"site/{name}/{name}.csv", (site / f"{name}.csv").read_bytes())
+    tables = [f"--auctions=s3://{BUCKET}/site/auctions", f"--bids=s3://{BUCKET}/site/bids"]
+    output = f"--output=s3://{BUCKET}/archive/predictions"
+
+    assert score(*tables, output) == 0
+    before = s3.objects("archive/")
+    assert score(*tables, output) == 0
+    assert s3.objects("archive/") == before
+    assert len(before) == int(capsys.readouterr().out.split(" days scored into")[0].split()[-1])
+
+    day = min(before).split("=")[1][:10]
+    with (site / "bids.csv").open("a") as bids:
+        auction = pd.read_csv(site / "auctions.csv", dtype=str)
+        auction = auction[auction["closes_at"].str.startswith(day)].iloc[0]
+        bids.write(f"late,{auction['auction_id']},newcomer,999,{auction['closes_at']}\n")
+    late = f"--bids={site / 'bids.csv'}"
+    assert score(tables[0], late, output) == 3
+    assert f"{day}: +1 bids since it was scored" in capsys.readouterr().err
+    assert score(tables[0], late, output, "--again", day) == 0
+    changed = {name for name, seen in s3.objects("archive/").items() if before[name] != seen}
+    assert changed == {f"archive/predictions/dt={day}/scored.parquet"}
+
+
+def test_the_archive_s_sql_finds_what_was_scored_into_it(
+    score: Score,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert score("--output", str(tmp_path / "archive" / "predictions")) == 0
+    capsys.readouterr()
+    monkeypatch.setenv("SHILL_ARCHIVE", str(tmp_path / "archive"))
+    monkeypatch.setenv("SHILL_LOG_DIR", str(tmp_path / "log"))
+
+    assert main(["query", "--csv", "SELECT count(*), count(DISTINCT dt) FROM predictions"]) == 0
+
+    records, days = map(int, capsys.readouterr().out.splitlines()[1].split(","))
+    assert records == len(simulate(AUCTIONS).frame)
+    assert days == len(list((tmp_path / "archive" / "predictions").glob("dt=*")))
