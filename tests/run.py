@@ -26,16 +26,19 @@ AT_ONCE = 3
 """How many sequences of stages run side by side: four took two cores just as long."""
 
 LONGEST = (
-    "default",
-    "integration",
     "model_server",
+    "integration",
+    "default",
+    "speed",
     "prometheus",
     "guide",
-    "grafana",
+    "docker",
     "evidently_cron",
-    "speed",
+    "cloudwatch_agent",
+    "prediction_archive",
+    "grafana",
 )
-"""Whose sequences start first, so that none of them is left over at the end."""
+"""The order in which sequences start, so that no long one is left over at the end."""
 
 
 @dataclass(frozen=True)
