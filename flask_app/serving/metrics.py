@@ -17,6 +17,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from flask_app.model.bands import NAMES as BANDS
 from flask_app.model.bundle import Manifest
 from flask_app.serving.problems import PROBLEM_TYPES
 
@@ -109,6 +110,12 @@ class ServiceMetrics:
             ["model_version", "outcome"],
             registry=own,
         )
+        self.bands = Counter(
+            "shill_band_predictions",
+            "Records scored, by the band of their probability.",
+            ["band"],
+            registry=own,
+        )
         self.prediction_errors = Counter(
             "shill_prediction_errors",
             "Prediction requests refused, by the name of the problem.",
@@ -160,6 +167,8 @@ class ServiceMetrics:
         # A counter that is born with its first count hides that count from `increase()`.
         for reason in LOAD_FAILURES:
             self.load_failures.labels(reason)
+        for band in BANDS:
+            self.bands.labels(band)
         for name in PROBLEM_TYPES:
             self.prediction_errors.labels(name)
         for status in (200, 500, 503):

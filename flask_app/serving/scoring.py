@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from flask_app.log.ids import prediction_ids
-from flask_app.model.bands import name_of
+from flask_app.model.bands import NAMES, name_of
 from flask_app.model.predictor import Predictor
 from flask_app.model.reasons import Explainer
 from flask_app.serving.messages import Prediction
@@ -41,6 +41,9 @@ class LoadedModel:
         metrics.use_model(predictor.manifest, self.loaded_at)
         self._shill = metrics.predictions.labels(predictor.version, "shill")
         self._honest = metrics.predictions.labels(predictor.version, "honest")
+        bands = predictor.manifest.bands
+        self._thresholds = bands.review.threshold, bands.block.threshold
+        self._bands = [metrics.bands.labels(name) for name in NAMES]
 
     def score(self, rows: Rows) -> Scores:
         """Run the model on `rows`; raises `Problem` if a score is no probability."""
@@ -90,3 +93,10 @@ class LoadedModel:
             self._shill.inc(shills)
         if shills < len(scores.probabilities):
             self._honest.inc(len(scores.probabilities) - shills)
+        review, block = self._thresholds
+        flagged = sum(probability >= review for probability in scores.probabilities)
+        blocked = sum(probability >= block for probability in scores.probabilities)
+        counts = (len(scores.probabilities) - flagged, flagged - blocked, blocked)
+        for band, count in zip(self._bands, counts, strict=True):
+            if count:
+                band.inc(count)

@@ -45,6 +45,9 @@ HERE = 'instance=~"$instance"'
 F1 = f'metric="f1", {HERE}'
 PREDICTIONS = f'shill_predictions_total{{model_version=~"$model_version", {HERE}}}'
 SHILL = PREDICTIONS.replace("{", '{outcome="shill", ')
+REVIEW, BLOCK = (
+    f'shill_band_predictions_total{{band="{band}", {HERE}}}' for band in ("review", "block")
+)
 
 FRESH = ((None, GREEN), (LATE_SECONDS, YELLOW), (STALE_SECONDS, RED))
 SCORE_AGE = f"time() - shill_drift_last_score_timestamp_seconds{{{HERE}}}"
@@ -235,12 +238,19 @@ def predictions() -> Section:
         ).span(10),
         lines(
             "Share flagged as shill bidding",
-            "In the training data, about one record in ten is.",
-            query(f"sum(rate({SHILL}[$__rate_interval])) / {rate}", "flagged"),
+            "Flagged: predicted to be shill; in the training data, about one record in ten is. To"
+            " review, to block: in that band, whose thresholds the model card has.",
+            *queries(
+                (f"sum(rate({SHILL}[$__rate_interval])) / {rate}", "flagged"),
+                (f"sum(rate({REVIEW}[$__rate_interval])) / {rate}", "to review"),
+                (f"sum(rate({BLOCK}[$__rate_interval])) / {rate}", "to block"),
+            ),
             unit="percentunit",
         )
         .axis_soft_max(0.2)
         .override_by_name("flagged", [color(BLUE)])
+        .override_by_name("to review", [color(PURPLE)])
+        .override_by_name("to block", [color(GREY)])
         .span(7),
         lines(
             "Predictions a second",

@@ -1,6 +1,7 @@
 """The Flask application is complete by itself: every route, every error as problem details."""
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from prometheus_client import generate_latest
 from werkzeug.test import TestResponse
 
 from flask_app.log.lines import LoggedLabel, LoggedPrediction
-from flask_app.model.bands import name_of
+from flask_app.model.bands import NAMES, name_of
 from flask_app.model.directory_store import DirectoryStore
 from flask_app.record import FEATURES
 from flask_app.serving.messages import MAX_EXPLAINED
@@ -116,6 +117,22 @@ def test_a_flag_of_the_query_is_true_or_false(
     assert "set it to true or false" in answer.json["detail"]
     assert client.post(f"/predict?{name}=false&other=1", json=RECORD).status_code == 200
     assert len(list(LogReader(service.settings.log_dir, LoggedPrediction))) == 1
+
+
+def test_records_are_counted_by_band(client: FlaskClient, service: Service) -> None:
+    assert service.model is not None
+    rows = [
+        RECORD | {"successive_outbidding": a, "winning_ratio": b} for a in (0, 1) for b in (0, 1)
+    ]
+    answers = client.post("/predict_batch", json=rows).json["predictions"]
+    answers.append(client.post("/predict", json=rows[-1]).json)
+
+    bands = service.model.predictor.manifest.bands
+    expected = Counter(name_of(answer["probability"], bands) for answer in answers)
+    value = service.metrics.registry.get_sample_value
+    counted = {name: value("shill_band_predictions_total", {"band": name}) for name in NAMES}
+    assert counted == {name: expected[name] for name in NAMES}
+    assert len(expected) > 1
 
 
 def test_a_prediction_has_band_and_reasons_when_asked_for(
