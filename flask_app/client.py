@@ -88,7 +88,7 @@ class Client:
     def predict_batch(
         self, records: Iterable[AnyRecord], *, explain: bool = False
     ) -> list[Prediction]:
-        """Score records, in their order, all of them or none; at most 50 are explained."""
+        """Score records, in their order, all of them or none; at most 50 get reasons."""
         answer = self.post("/predict_batch", list(records), Predictions, explain=explain)
         return answer.predictions
 

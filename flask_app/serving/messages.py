@@ -19,7 +19,8 @@ DRY_RUN = "dry_run"
 EXPLAIN = "explain"
 """The query parameter of predictions that come with their band and reasons."""
 MAX_EXPLAINED = 50
-"""Most records of a request that can be explained, each of which takes some milliseconds."""
+"""Most records of a batch that get reasons, those with the highest probabilities; to explain one
+takes some milliseconds."""
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):

@@ -61,8 +61,8 @@ DRY_RUN_PARAMETER = {
 EXPLAIN_PARAMETER = {
     "name": EXPLAIN,
     "in": "query",
-    "description": f"Answer with band and reasons, too; at most {MAX_EXPLAINED} records at once, "
-    "and no JSON lines.",
+    "description": "Answer with bands and reasons, too; in an array, at most the "
+    f"{MAX_EXPLAINED} records with the highest probabilities get reasons.",
     "schema": {"type": "boolean", "default": False},
 }
 

@@ -1,8 +1,10 @@
 """The model in use: scores rows, makes predictions of the scores and counts them."""
 
+import heapq
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
@@ -12,7 +14,7 @@ from flask_app.log.ids import prediction_ids
 from flask_app.model.bands import NAMES, name_of
 from flask_app.model.predictor import Predictor
 from flask_app.model.reasons import Explainer
-from flask_app.serving.messages import Prediction
+from flask_app.serving.messages import MAX_EXPLAINED, Prediction
 from flask_app.serving.metrics import ServiceMetrics
 from flask_app.serving.problems import Problem
 from flask_app.serving.rows import Rows
@@ -75,13 +77,21 @@ class LoadedModel:
             )
         ]
 
-    def explained(self, rows: Rows, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
-        """Yield the predictions of `rows` with band and reasons; each takes some milliseconds."""
+    def explained(
+        self, rows: Rows, predictions: Iterable[Prediction], least: float = 0.0
+    ) -> Iterator[Prediction]:
+        """Yield the predictions of `rows` with their bands; those from `least` on with reasons.
+
+        Each of the latter takes a millisecond or two.
+        """
         bands = self.predictor.manifest.bands
         for features, prediction in zip(rows.features, predictions, strict=True):
-            (reasons,) = self._explainer.reasons(features[np.newaxis].astype(np.float64))
             band = name_of(prediction.probability, bands)
-            yield msgspec.structs.replace(prediction, band=band, reasons=reasons)
+            if prediction.probability < least:
+                yield msgspec.structs.replace(prediction, band=band)
+            else:
+                (reasons,) = self._explainer.reasons(features[np.newaxis].astype(np.float64))
+                yield msgspec.structs.replace(prediction, band=band, reasons=reasons)
 
     def count(self, scores: Scores) -> None:
         """Count and time a run whose predictions are answered."""
@@ -100,3 +110,12 @@ class LoadedModel:
         for band, count in zip(self._bands, counts, strict=True):
             if count:
                 band.inc(count)
+
+
+def least_explained(scores: Iterable[Scores]) -> float:
+    """Return the probability from which on the records of a request are explained."""
+    highest = heapq.nlargest(MAX_EXPLAINED + 1, chain(*(one.probabilities for one in scores)))
+    if len(highest) <= MAX_EXPLAINED:
+        return 0.0
+    # Of equals, all or none: nobody could tell why one has reasons and the other has not.
+    return float(np.nextafter(highest[-1], 2.0))

@@ -19,8 +19,6 @@ from flask_app.model.predictor import Predictor
 from flask_app.model.store import ModelStore
 from flask_app.record import Record
 from flask_app.serving.messages import (
-    EXPLAIN,
-    MAX_EXPLAINED,
     FeedbackReceipt,
     Health,
     ModelDescription,
@@ -32,7 +30,7 @@ from flask_app.serving.ndjson import NDJSON, slices_of_lines
 from flask_app.serving.problems import JSON, Problem, Response, problem_of
 from flask_app.serving.reloader import Reloader
 from flask_app.serving.rows import Rows, fits_into_lines
-from flask_app.serving.scoring import LoadedModel, Scores
+from flask_app.serving.scoring import LoadedModel, Scores, least_explained
 from flask_app.serving.validation import BodyDecoder
 from flask_app.settings import Settings
 
@@ -186,10 +184,7 @@ class Service:
             Problem: Nothing can be answered. What is wrong with a line, its own answer says.
         """
         check_media_type(operation, head)
-        query = Query.parse(head.query)
-        if query.explain:
-            raise Problem("bad-request", f"{EXPLAIN} is for JSON: send an array of records")
-        return self._predict_lines(chunks, query)
+        return self._predict_lines(chunks, Query.parse(head.query))
 
     def refuse(self, operation: Operation, error: Exception, query: Query = _PLAIN) -> Response:
         """Return the answer to `error`; a prediction's is counted, unless it is of a dry run."""
@@ -237,17 +232,14 @@ class Service:
             slices = [rows async for rows in _in_turns(self._decoder.slices(body))]
         except ValueError:
             slices = await _aside(self._large, body, self._decoder.batch)
-        count = sum(len(rows.logged) for rows in slices)
-        if query.explain and count > MAX_EXPLAINED:
-            detail = f"{count} records are more than the {MAX_EXPLAINED} that {EXPLAIN} takes"
-            raise Problem("too-many-rows", f"{detail}: send fewer at once")
         model = self._current_model()
         scores = [model.score(rows) async for rows in _in_turns(slices)]
+        least = least_explained(scores)
         answers = []
         async for rows, scored in _in_turns(zip(slices, scores, strict=True)):
             predictions = self._record(model, rows, scored, query)
             if query.explain:
-                explained = model.explained(rows, predictions)
+                explained = model.explained(rows, predictions, least)
                 predictions = [prediction async for prediction in _in_turns(explained)]
             answers.append(_encoder.encode(predictions)[1:-1])
         return Response(b'{"predictions":[%b]}' % b",".join(answers))
@@ -259,8 +251,10 @@ class Service:
         self._current_model()
         try:
             async for lines in slices_of_lines(chunks):
-                yield b"".join([b"%b\n" % one.body for one in self.predict_each(lines, query)])
-                await asyncio.sleep(0)
+                # To explain takes long: one line in a turn of the event loop.
+                for part in [[line] for line in lines] if query.explain else [lines]:
+                    yield b"".join([b"%b\n" % one.body for one in self.predict_each(part, query)])
+                    await asyncio.sleep(0)
         except Problem as problem:  # what follows is lost
             yield b"%b\n" % self.refuse(self._predict_one, problem, query).body
 

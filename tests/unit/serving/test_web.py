@@ -1,5 +1,6 @@
 """The Flask application is complete by itself: every route, every error as problem details."""
 
+import json
 import math
 from collections import Counter
 from pathlib import Path
@@ -155,16 +156,28 @@ def test_a_prediction_has_band_and_reasons_when_asked_for(
     assert len(list(LogReader(service.settings.log_dir, LoggedPrediction))) == 4
 
 
-def test_only_so_many_records_are_explained_at_once(client: FlaskClient, service: Service) -> None:
-    answer = client.post("/predict_batch?explain=true", json=[RECORD] * (MAX_EXPLAINED + 1))
-    assert problem(answer) == "too-many-rows"
-    assert "51 records are more than the 50 that explain takes" in answer.json["detail"]
-    lines = client.post(
-        "/predict_batch?explain=true", data=b"{}", content_type="application/x-ndjson"
+def test_of_many_records_those_with_the_highest_probabilities_have_reasons(
+    client: FlaskClient,
+) -> None:
+    ratios = np.random.default_rng(0).random(MAX_EXPLAINED + 20).round(3).tolist()
+    rows = [RECORD | {"successive_outbidding": ratio, "winning_ratio": ratio} for ratio in ratios]
+    answers = client.post("/predict_batch?explain=true", json=rows).json["predictions"]
+
+    explained = [answer["probability"] for answer in answers if "reasons" in answer]
+    others = [answer["probability"] for answer in answers if "reasons" not in answer]
+    assert 0 < len(explained) <= MAX_EXPLAINED
+    assert min(explained) > max(others)
+    assert all("band" in answer for answer in answers)
+
+
+def test_each_of_the_json_lines_has_reasons(client: FlaskClient) -> None:
+    lines = (json.dumps(RECORD) + "\n") * 3 + "{}\n"
+    answer = client.post(
+        "/predict_batch?explain=true", data=lines, content_type="application/x-ndjson"
     )
-    assert problem(lines) == "bad-request"
-    assert "explain is for JSON" in lines.json["detail"]
-    assert list(LogReader(service.settings.log_dir, LoggedPrediction)) == []
+    *scored, refused = map(json.loads, answer.data.splitlines())
+    assert all(one["reasons"] for one in scored)
+    assert refused["status"] == 422
 
 
 @pytest.mark.parametrize("path", ["/predict", "/predict_batch", "/feedback"])
