@@ -96,6 +96,7 @@ bench: $(DESK) ## Measure the API beside its peers (PEERS=all: all of them), dri
 	python -m bench.serving --peers $(PEERS) --write-docs
 	python -m bench.drift --write-docs
 	python -m bench.drift_job
+	python -m bench.score
 
 .PHONY: lock
 lock: $(DESK) ## Resolve the dependencies anew into the lock files

@@ -78,6 +78,23 @@ def test_the_order_of_rows_changes_nothing(random: Random, seed: int) -> None:
     pd.testing.assert_frame_equal(found, expected, rtol=1e-12)
 
 
+def test_an_auction_may_have_a_hundred_thousand_bids() -> None:
+    bidders = np.resize(["a", "b", "c", "d"], 100_000)
+    auctions, bids = _tables(("x", "a", 0, 1.0))
+    bids = pd.DataFrame(
+        {
+            "bid_id": np.arange(100_000).astype(str),
+            "auction_id": "x",
+            "bidder_id": bidders,
+            "amount": np.arange(1.0, 100_001),
+            "placed_at": OPENED + np.sort(np.resize(np.arange(DAY), 100_000)) * 10**6,
+        }
+    )
+    found = compute(auctions, bids)
+    assert found["bidding_ratio"].tolist() == [0.25] * 4
+    assert found["winning_ratio"].sum() == 3
+
+
 def test_of_bids_of_one_moment_the_one_with_the_shorter_id_is_first() -> None:
     auctions, bids = _tables(("x", "a", 0, 5.0), ("x", "b", 0, 5.0))
     bids["bid_id"] = ["9", "10"]
