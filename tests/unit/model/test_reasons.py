@@ -41,19 +41,6 @@ def test_contributions_add_up_to_the_distance_from_the_typical_record(
     assert np.abs(contributions.sum(axis=1) - distance).max() < 1e-6
 
 
-@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # shap's, of matplotlib
-def test_they_are_those_of_the_package_shap(
-    predictor: Predictor, typical: Rows, rows: Rows
-) -> None:
-    import shap  # noqa: PLC0415
-
-    exact = shap.explainers.Exact(lambda mixed: _scores(predictor, mixed), typical)
-
-    expected = exact(rows[:20]).values
-
-    assert np.abs(Explainer(predictor).contributions(rows[:20]) - expected).max() < 1e-6
-
-
 def test_a_typical_value_adds_nothing(predictor: Predictor, typical: Rows, rows: Rows) -> None:
     rows = rows.copy()
     rows[:, 3] = typical[0, 3]

@@ -22,7 +22,7 @@ from flask_app.simulator.simulation import simulate
 from tests.bundles import make_bundle
 from tests.s3 import BUCKET, S3
 
-AUCTIONS = 40
+AUCTIONS = 15
 Score = Callable[..., int]
 
 

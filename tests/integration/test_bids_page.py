@@ -12,7 +12,7 @@ from flask_app.bids.tables import AUCTIONS, BIDS, Table
 from flask_app.model.directory_store import DirectoryStore
 from tests.bundles import make_bundle
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/bids.md").read_text()
 
 
