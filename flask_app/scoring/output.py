@@ -43,7 +43,7 @@ class Output(ABC):
 
     @abstractmethod
     def bids(self, day: date) -> int:
-        """Return from how many bids a day was scored that has a file."""
+        """Return from how many bids a day was scored; 0 if its file does not tell."""
 
     @abstractmethod
     def write(self, day: date, content: bytes, bids: int, *, again: bool) -> None:
@@ -85,7 +85,7 @@ class _Directory(Output):
 
     def bids(self, day: date) -> int:
         metadata = pq.read_metadata(self._file(day)).metadata or {}
-        return int(metadata[COUNT.encode()])
+        return int(metadata.get(COUNT.encode(), 0))
 
     def write(self, day: date, content: bytes, bids: int, *, again: bool) -> None:
         del bids, again  # the first is in the content; who has the lock knows what is there
@@ -109,7 +109,7 @@ class _Bucket(Output):
 
     def bids(self, day: date) -> int:
         found = self._folder.head(_name(day))
-        return int(found.metadata[COUNT]) if found else 0
+        return int(found.metadata.get(COUNT, 0)) if found else 0
 
     def write(self, day: date, content: bytes, bids: int, *, again: bool) -> None:
         seen = self._folder.head(_name(day)) if again else None
