@@ -25,6 +25,7 @@ from flask_app.errors import ShillError
 COMMANDS = {
     "simulate": "simulate auctions bid by bid and write their records as CSV",
     "score": "score whole auctions from an auction site's tables of auctions and bids",
+    "dataset": "make a training set of the predictions that were labelled",
     "train": "compare candidates, choose one and write its bundle",
     "evaluate": "score a bundle on a dataset",
     "bands": "show from which probability on records are reviewed and blocked, or change that",
@@ -41,6 +42,7 @@ EXTRAS = {
     "train": "train",
     "evaluate": "train",
     "score": "score",
+    "dataset": "archive,train",
     "bands": "train",
     "model": "serve",
     "serve": "serve",

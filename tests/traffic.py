@@ -43,7 +43,7 @@ def prediction(made_at: float, number: int = 0, **changes: Any) -> LoggedPredict
     }
     record: dict[str, Any] = {"auction_id": "1", **dict.fromkeys(FEATURES, 0.5)}
     for name, value in changes.items():
-        (record if name in record else fields)[name] = value
+        (record if name in Record.__struct_fields__ else fields)[name] = value
     return LoggedPrediction(record=Record(**record), **fields)
 
 
