@@ -149,15 +149,13 @@ def stages() -> list[list[Stage]]:
     """All stages, in sequences: a stage waits for those before it in its own sequence only."""
     scenarios = {path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")}
     other_python = other_environment() / "bin" / "python"
-    unit = ("tests/unit", "tests/docs")
     sequences = [
         [
             Stage("lint", ["make", "lint"]),
-            pytest_stage("unit", *unit),
-            Stage(
-                f"unit-{OTHER_PYTHON}",
-                pytest_stage(f"unit-{OTHER_PYTHON}", *unit, python=str(other_python)).command,
-                prepare_other_environment,
+            pytest_stage("unit", "tests/unit", "tests/docs"),
+            replace(
+                pytest_stage(f"unit-{OTHER_PYTHON}", "tests/unit", python=str(other_python)),
+                prepare=prepare_other_environment,
             ),
             replace(pytest_stage("prometheus", "tests/prometheus"), prepare=prepare_prometheus),
             pytest_stage("terraform", "tests/terraform"),
