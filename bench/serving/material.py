@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from flask_app.record import FEATURES
 from flask_app.settings import Settings
 from flask_app.training import source
 
+MODELS = HERE.parents[1] / "models"
 SEED = 0
 BATCH_ROWS = 1000
 BATCHES = 32
@@ -79,8 +81,13 @@ class Material:
 
 def make_material() -> Material:
     """Train both models on the dataset that the settings name and write the requests."""
+    # Into the store of `make bundle`, which trains the same, and from there into one of our own.
+    version = _shill("train", store=MODELS).split()[0]
+    trained = _shill("model", "path", version, store=MODELS)
     store = CACHE / "models"
-    _shill("train", "--promote", store=store)
+    shutil.rmtree(store, ignore_errors=True)
+    _shill("model", "publish", trained, store=store)
+    _shill("model", "promote", version, store=store)
     bundle = Path(_shill("model", "path", store=store))
 
     frame = source.load(Settings.from_environment()).frame
