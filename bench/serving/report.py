@@ -348,7 +348,28 @@ logs nothing, so even with nothing but the model this project would be
 A lone connection gains little, too: its requests come one by one, so there is nothing to share. An
 answer, log and metrics included, takes {_figure(hot)} ms in a loop within one process, and
 {_figure(served)} ms of processor time in the server: waiting for the next request, the kernel
-switches to other work, and the interpreter's code has left the processor's caches."""
+switches to other work, and the interpreter's code has left the processor's caches.{_servers(run)}"""
+
+
+def _servers(run: dict[str, Any]) -> str:
+    """Say what the servers made for models take for a request, where they were measured."""
+    named = [
+        name for name in ("mlserver", "litserve", "bentoml", "mlflow") if name in run["titles"]
+    ]
+    if not named:
+        return ""
+    workload = TARGETS[0].workload
+    costs = [
+        f"{run['titles'][name]} {_figure(cost)} ms"
+        for name in named
+        for cost in [median(_values(run, workload, name, "cpu_ms_per_request"))]
+    ]
+    own = median(_values(run, workload, next(iter(run["titles"])), "cpu_ms_per_request"))
+    return f"""
+
+Servers made for models spend a request's time on what they can do beside it, such as calling a
+process of their own: {", ".join(costs)} of processor time, where this project takes
+{_figure(own)} ms. MLServer is measured at its fastest, without parallel workers and metrics."""
 
 
 def _values(run: dict[str, Any], workload: str, server: str, field: str) -> list[float]:
