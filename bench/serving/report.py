@@ -287,7 +287,7 @@ we know how to write. `make bench` measures it anew on your machine and rewrites
 Figures are medians of {rounds} rounds, ratios the median (minimum to maximum) of the rounds' own
 ratios.
 
-{_limits(run)}
+{_limits(run)}{_servers(run)}
 
 ## What is compared
 
@@ -348,7 +348,7 @@ logs nothing, so even with nothing but the model this project would be
 A lone connection gains little, too: its requests come one by one, so there is nothing to share. An
 answer, log and metrics included, takes {_figure(hot)} ms in a loop within one process, and
 {_figure(served)} ms of processor time in the server: waiting for the next request, the kernel
-switches to other work, and the interpreter's code has left the processor's caches.{_servers(run)}"""
+switches to other work, and the interpreter's code has left the processor's caches."""
 
 
 def _servers(run: dict[str, Any]) -> str:
@@ -360,7 +360,7 @@ def _servers(run: dict[str, Any]) -> str:
         return ""
     workload = TARGETS[0].workload
     costs = [
-        f"{run['titles'][name]} {_figure(cost)} ms"
+        f"{run['titles'][name]} takes {_figure(cost)} ms"
         for name in named
         for cost in [median(_values(run, workload, name, "cpu_ms_per_request"))]
     ]
@@ -368,8 +368,9 @@ def _servers(run: dict[str, Any]) -> str:
     return f"""
 
 Servers made for models spend a request's time on what they can do beside it, such as calling a
-process of their own: {", ".join(costs)} of processor time, where this project takes
-{_figure(own)} ms. MLServer is measured at its fastest, without parallel workers and metrics."""
+process of their own. Of processor time, {", ".join(costs[:-1])}
+and {costs[-1]}, where this project takes {_figure(own)} ms. MLServer is measured at its fastest,
+without parallel workers and metrics."""
 
 
 def _values(run: dict[str, Any], workload: str, server: str, field: str) -> list[float]:
