@@ -7,16 +7,18 @@ DuckDB, or for Spark when the data outgrow a machine.
 """
 
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import duckdb
 import ibis
-import pandas as pd
 from ibis import _
 from ibis.expr.types import IntegerColumn, Table
 
 from flask_app.bids import tables
 from flask_app.record import FEATURES
+
+if TYPE_CHECKING:
+    import pandas as pd  # which `score` can do without
 
 LARGE_PART = 0.1
 """A bidder with this share of an auction's bids took a large part in it."""
@@ -30,7 +32,7 @@ def sql(dialect: Literal["duckdb", "pyspark"] = "duckdb") -> str:
     return str(ibis.to_sql(records(_table(tables.AUCTIONS), _table(tables.BIDS)), dialect=dialect))
 
 
-def compute(auctions: pd.DataFrame, bids: pd.DataFrame) -> pd.DataFrame:
+def compute(auctions: "pd.DataFrame", bids: "pd.DataFrame") -> "pd.DataFrame":
     """Return the records of tables that fit into memory, in no order; see `records`."""
     # One thread: it adds up in the same order each time, so its results are the same to the bit.
     with duckdb.connect(config={"threads": 1}) as database:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from flask_app import __version__
+from flask_app.cli import main
 from flask_app.client import Client
 from tests.integration.conftest import Bundles
 from tests.integration.server import Server
@@ -18,13 +19,13 @@ UV = Path(sys.executable).with_name("uv")
 
 @pytest.fixture(scope="module")
 def shill(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command `shill` of a fresh environment with the wheel and its extra `serve`."""
+    """The command `shill` of a fresh environment with the wheel, extras `serve` and `score`."""
     directory = tmp_path_factory.mktemp("wheel")
     environment = directory / "venv"
     (constraints := directory / "constraints.txt").write_text(
         "".join(
             f"{line.split()[0]}\n"
-            for line in (ROOT / "requirements/serve.txt").read_text().splitlines()
+            for line in (ROOT / "requirements.txt").read_text().splitlines()
             if line[:1].isalnum()
         )
     )
@@ -39,7 +40,7 @@ def shill(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     (wheel,) = directory.glob("*.whl")
     install = [UV, "pip", "install", "--quiet", "--python", environment, "--constraint"]
-    subprocess.run([*install, constraints, f"{wheel}[serve]"], check=True)
+    subprocess.run([*install, constraints, f"{wheel}[serve,score]"], check=True)
     return environment / "bin/shill"
 
 
@@ -59,6 +60,22 @@ def test_the_wheel_s_command_serves_and_knows_its_version(
             assert client.ready().model_version == server.store.versions()[0]
     finally:
         assert server.stop() == 0
+
+
+def test_the_wheel_s_command_scores_tables(
+    shill: Path, tmp_path: Path, bundles: Bundles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["simulate", "--auctions", "5", "--bids", "site"]) == 0
+    tables = ["--auctions=site/auctions.csv", "--bids=site/bids.csv", "--output=scored"]
+    done = subprocess.run(
+        [shill, "score", f"--model={bundles[0]}", *tables],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(Path("scored").glob("dt=*/scored.parquet"))
 
 
 def test_the_wheel_is_typed_and_holds_neither_tests_nor_roles(shill: Path) -> None:
