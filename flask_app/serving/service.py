@@ -234,7 +234,7 @@ class Service:
             slices = await _aside(self._large, body, self._decoder.batch)
         model = self._current_model()
         scores = [model.score(rows) async for rows in _in_turns(slices)]
-        least = least_explained(scores)
+        least = least_explained(scores) if query.explain else 0.0
         answers = []
         async for rows, scored in _in_turns(zip(slices, scores, strict=True)):
             predictions = self._record(model, rows, scored, query)
