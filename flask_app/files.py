@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from flask_app.errors import AlreadyRunning, JobError
 
@@ -49,10 +50,19 @@ def locked(directory: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def scratch(directory: Path) -> Iterator[Path]:
+    """Give a directory below `directory` to work in; `sweep` deletes those of killed runs."""
+    with _as_job_error(directory):
+        made = TemporaryDirectory(dir=directory, prefix=f"{_DRAFT}scratch-")
+    with made as path:
+        yield Path(path)
+
+
 def sweep(directory: Path, name: str = "*") -> None:
     """Delete what killed runs have left unfinished of `name`; only for who alone writes it."""
     for draft in directory.glob(f"{_DRAFT}{name}-*"):
-        delete(draft)
+        _delete(draft)
 
 
 def sync_directory(directory: Path) -> None:
@@ -74,7 +84,7 @@ def _draft_of(path: Path) -> Iterator[Path]:
             yield draft
             draft.rename(path)
         except BaseException:
-            delete(draft)
+            _delete(draft)
             raise
 
 
@@ -86,8 +96,7 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def delete(path: Path) -> None:
-    """Delete a file, or a directory and what is in it, if it is there."""
+def _delete(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:

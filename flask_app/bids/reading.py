@@ -391,6 +391,8 @@ def _holds_rows(name: str) -> bool:
 def _as_data_error(file: _File) -> Iterator[None]:
     try:
         yield
+    except duckdb.OutOfMemoryException:  # no fault of the file
+        raise
     except (duckdb.Error, OSError, UnicodeDecodeError, csv.Error) as error:
         what = "; ".join(str(error).strip().splitlines()[:3])
         raise DataError(f"{file.name} cannot be read: {what}: write it anew") from error

@@ -25,7 +25,6 @@ FILE = "scored.parquet"
 COUNT = "bids"
 """The metadata, of a file and of an object, that tells from how many bids it is."""
 
-_WORK = ".work-"
 _NAME = re.compile(rf"dt=(\d{{4}}-\d\d-\d\d)/{re.escape(FILE)}")
 
 
@@ -74,10 +73,10 @@ class _Directory(Output):
     @contextmanager
     def work(self) -> Iterator[Path]:
         with files.locked(self._path):
-            for left_over in self._path.glob(f"{_WORK}*"):
-                files.delete(left_over)
-            with TemporaryDirectory(dir=self._path, prefix=_WORK) as work:
-                yield Path(work)
+            for directory in (self._path, *self._path.glob("dt=*")):
+                files.sweep(directory)
+            with files.scratch(self._path) as work:
+                yield work
 
     def held(self) -> set[date]:
         found = self._path.glob(f"dt=*/{FILE}")

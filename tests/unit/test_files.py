@@ -52,7 +52,7 @@ def test_unfinished_files_are_hidden_and_no_metrics(
     def die(*_: object) -> None:
         raise Killed
 
-    monkeypatch.setattr(files, "delete", lambda _: None)
+    monkeypatch.setattr(files, "_delete", lambda _: None)
     monkeypatch.setattr(Path, "rename", die)
     with pytest.raises(Killed):
         files.write(tmp_path / "a.prom", b"")

@@ -18,6 +18,7 @@ from flask_app.model.predictor import Predictor
 from flask_app.record import FEATURES
 from flask_app.scoring import job
 from flask_app.scoring.job import Outcome
+from flask_app.scoring.output import FILE
 from flask_app.simulator.simulation import simulate
 from tests.bundles import make_bundle
 from tests.s3 import BUCKET, S3
@@ -138,13 +139,14 @@ def test_a_run_that_was_killed_goes_on_with_the_days_that_are_missing(
     missing = sorted(before)[3:5]
     for day in missing:
         shutil.rmtree(tmp_path / "scored" / day)
-    (tmp_path / "scored" / ".work-killed").mkdir()
+    (tmp_path / "scored" / ".draft-scratch-killed").mkdir()
+    (tmp_path / "scored" / min(before) / f".draft-{FILE}-1").touch()
 
     assert score() == 0
     after = _files(tmp_path / "scored")
     assert after.keys() == before.keys()
     assert [day for day in sorted(after) if after[day] != before[day]] == missing
-    assert not list((tmp_path / "scored").glob(".work-*"))
+    assert not list((tmp_path / "scored").rglob(".draft-*"))
 
 
 def test_bids_that_come_after_their_day_was_scored_are_told_and_scored_when_asked_for(
