@@ -5,7 +5,8 @@ Bids that arrive after their day was scored are told.
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,12 +17,14 @@ from duckdb import DuckDBPyConnection
 
 from flask_app.bids import features
 from flask_app.bids.reading import Read, read
-from flask_app.errors import DataError
+from flask_app.errors import DataError, JobError
 from flask_app.model.bands import Band
 from flask_app.model.predictor import Predictor
 from flask_app.record import FEATURES
 from flask_app.scoring.output import COUNT, open_output
 from flask_app.scoring.scorer import ROWS_AT_ONCE, Scorer
+
+_CLOSING_DAY = "CAST(make_timestamp(closes_at) AS DATE)"
 
 
 @dataclass
@@ -74,7 +77,7 @@ def run(
         AlreadyRunning: Another run writes to `output`.
         BundleError: The model gave a score that is no probability.
         DataError: The tables cannot be read or are wrong, or `again` names a day without auctions.
-        JobError: `output` cannot be written.
+        JobError: `output` cannot be written, or the database has no room.
         S3Error: S3 does not answer, or refuses.
     """
     now = now or datetime.now(UTC)
@@ -102,16 +105,32 @@ def run(
     return outcome
 
 
-def _database(work: Path, memory_limit: str) -> DuckDBPyConnection:
+@contextmanager
+def _database(work: Path, memory_limit: str) -> Iterator[DuckDBPyConnection]:
+    """Give a database in `work`, and tell what to do when memory or disk are not enough for it."""
     try:
         database = duckdb.connect(
             str(work / "tables.duckdb"),
             config={"memory_limit": memory_limit, "temp_directory": str(work)},
         )
+    except duckdb.OutOfMemoryException as error:
+        raise _no_room(work, memory_limit, error) from error
     except duckdb.Error as error:
         raise DataError(f"memory limit {memory_limit}: {error}: write it as 2GB") from None
-    database.execute(f"SET enable_progress_bar = {sys.stderr.isatty()}")
-    return database
+    with database:
+        database.execute(f"SET enable_progress_bar = {sys.stderr.isatty()}")
+        try:
+            yield database
+        except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
+            raise _no_room(work, memory_limit, error) from error
+
+
+def _no_room(work: Path, memory_limit: str, error: duckdb.Error) -> JobError:
+    what = str(error).strip().splitlines()[0]
+    return JobError(
+        f"the database in {work.parent} has no room ({what}): give more than --memory-limit "
+        f"{memory_limit}, or free space on that disk"
+    )
 
 
 def _leave_open_auctions(database: DuckDBPyConnection, today: date) -> int:
@@ -126,10 +145,9 @@ def _leave_open_auctions(database: DuckDBPyConnection, today: date) -> int:
 
 
 def _compute_records(database: DuckDBPyConnection) -> None:
-    """Make the table `records`, with the day and the number of bids of their auction."""
+    """Make the table `records`, each with the day on which its auction closed."""
     database.execute(
-        "CREATE TABLE records AS SELECT r.*, "
-        "CAST(make_timestamp(closes_at) AS DATE) AS day "
+        f"CREATE TABLE records AS SELECT r.*, {_CLOSING_DAY} AS day "
         f"FROM ({features.sql()}) r JOIN auctions USING (auction_id)"
     )
 
@@ -138,7 +156,7 @@ def _days(database: DuckDBPyConnection) -> dict[date, int]:
     """Return the number of bids of each day, in order."""
     return dict(
         database.execute(
-            "SELECT CAST(make_timestamp(closes_at) AS DATE) AS day, count(*) "
+            f"SELECT {_CLOSING_DAY} AS day, count(*) "
             "FROM bids JOIN auctions USING (auction_id) GROUP BY day ORDER BY day"
         ).fetchall()
     )

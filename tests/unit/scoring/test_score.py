@@ -222,6 +222,10 @@ def test_a_model_that_gives_no_probability_is_refused(
     [
         (["--again", "2020-01-01"], "2020-01-01: no auction closed on that day"),
         (["--memory-limit", "much"], "memory limit much: "),
+        (
+            ["--memory-limit", "1MB"],
+            "give more than --memory-limit 1MB, or free space on that disk",
+        ),
     ],
 )
 def test_wrong_options_are_told(
