@@ -13,7 +13,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-Identifier = Annotated[str, Meta(min_length=1, max_length=128)]
+MAX_IDENTIFIER = 128
+"""Longest identifier, characters."""
+Identifier = Annotated[str, Meta(min_length=1, max_length=MAX_IDENTIFIER)]
 UnitInterval = Annotated[float, Meta(ge=0.0, le=1.0)]
 MAX_AUCTION_DURATION_DAYS = 366.0
 """Far beyond every auction, and far within what the model's 32-bit floats can hold."""

@@ -24,12 +24,12 @@ from flask_app.bids.tables import (
     BIDS,
     MAX_AMOUNT,
     MAX_DURATION,
-    MAX_IDENTIFIER,
     SQL_TYPES,
     Column,
     Table,
 )
 from flask_app.errors import DataError
+from flask_app.record import MAX_IDENTIFIER
 from flask_app.s3 import SCHEME, S3Folder
 
 FORMATS = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
@@ -286,7 +286,6 @@ class _Source:
     Attributes:
         scan: A table function.
         types: The type of each of its columns.
-        url: How the file is called.
     """
 
     scan: str
@@ -295,21 +294,20 @@ class _Source:
     @classmethod
     def open(cls, database: DuckDBPyConnection, table: Table, file: _File) -> "_Source":
         """Look at the file's columns; raises `DataError` if one is missing or of a wrong type."""
-        path = str(file.path).replace("'", "''")
+        path = _quoted(str(file.path))
         suffix = file.name.removesuffix(".gz").rpartition(".")[2]
         with _as_data_error(file):
             if suffix == "parquet":
-                scan = f"read_parquet('{path}')"
+                scan = f"read_parquet({path})"
             elif suffix == "csv":
-                names = _header(file)
-                columns = ", ".join(f"'{name}': 'VARCHAR'" for name in names)
+                columns = ", ".join(f"{_quoted(title)}: 'VARCHAR'" for title in _titles(file))
                 scan = (
-                    f"read_csv('{path}', auto_detect = false, header = true, delim = ',', "
+                    f"read_csv({path}, auto_detect = false, header = true, delim = ',', "
                     f"quote = '\"', escape = '\"', columns = {{{columns}}})"
                 )
             else:
                 columns = ", ".join(f"{column.name}: 'VARCHAR'" for column in table.columns)
-                scan = f"read_json('{path}', format = 'newline_delimited', columns = {{{columns}}})"
+                scan = f"read_json({path}, format = 'newline_delimited', columns = {{{columns}}})"
             described = database.sql(f"DESCRIBE SELECT * FROM {scan}").fetchall()
         types = {name: kind for name, kind, *_ in described}
         for column in table.columns:
@@ -344,7 +342,7 @@ class _Source:
         )
 
 
-def _header(file: _File) -> list[str]:
+def _titles(file: _File) -> list[str]:
     """Return the titles of a CSV's columns."""
     opened = gzip.open if file.name.endswith(".gz") else open
     with opened(file.path, "rt", encoding="utf-8-sig", newline="") as lines:
@@ -353,7 +351,7 @@ def _header(file: _File) -> list[str]:
         raise DataError(
             f"{file.name}: a column has no title of its own: begin with a row of titles"
         )
-    return [title.replace("'", "''") for title in titles]
+    return titles
 
 
 @contextmanager
@@ -402,6 +400,10 @@ def _row(database: DuckDBPyConnection, query: str) -> tuple[Any, ...]:
     """Return the one row of an answer."""
     (row,) = database.execute(query).fetchall()
     return tuple(row)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _excerpt(value: str) -> str:

@@ -11,8 +11,6 @@ from flask_app.record import MAX_AUCTION_DURATION_DAYS
 
 MAX_AMOUNT = 1e15
 """Larger amounts are taken for mistakes: floats no longer hold their cents."""
-MAX_IDENTIFIER = 128
-"""Longest identifier, characters, as in `Record`."""
 DAY = 86_400 * 10**6
 """µs."""
 MAX_DURATION = int(MAX_AUCTION_DURATION_DAYS) * DAY
@@ -29,7 +27,7 @@ class Column:
 
     Attributes:
         name: Its title in every file.
-        type: What its values are: an identifier has 1 to `MAX_IDENTIFIER` characters, an amount is
+        type: What its values are: an identifier is that of a `Record`, an amount is
             above 0 and at most `MAX_AMOUNT`.
         description: What they say.
         required: Whether each row has one.

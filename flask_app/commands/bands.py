@@ -29,9 +29,8 @@ from flask_app.model.bands import BLOCK_HONEST, REVIEW_HONEST, as_rows, find_ban
 from flask_app.model.bundle import Bundle
 from flask_app.model.stores import open_store
 from flask_app.settings import Settings
-from flask_app.training.card import with_bands
+from flask_app.training.card import CARD, with_bands
 
-CARD = "MODEL_CARD.md"
 HEADER = ("band", "threshold", "honest flagged", "shills caught")
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from flask_app import files
 from flask_app.archive.query import connect
-from flask_app.data.dataset import to_csv
+from flask_app.data.dataset import size_of, to_csv
 from flask_app.settings import Settings
 from flask_app.training.labelled import labelled_records
 
@@ -35,12 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings = Settings.from_environment()
     with connect(settings.log_dir, settings.archive) as database:
         labelled = labelled_records(database)
-    frame = labelled.frame
-    files.write(arguments.output, to_csv(frame))
-    print(
-        f"{arguments.output}: {len(frame):,} records of {frame['auction_id'].nunique():,} "
-        f"auctions, {frame['is_shill'].mean():.1%} shill"
-    )
+    files.write(arguments.output, to_csv(labelled.frame))
+    print(f"{arguments.output}: {size_of(labelled.frame)}")
     if labelled.incomplete:
         print(f"{labelled.incomplete:,} records lack a feature and are left out")
     return 0

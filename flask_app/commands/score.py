@@ -1,7 +1,7 @@
 """`score`: score whole auctions from an auction site's own tables, day by day.
 
 The tables are Parquet, CSV or JSON lines, in a file, a directory or S3; docs/bids.md says what is
-in them. PATH has a directory for each day on which auctions closed, dt=YYYY-MM-DD (UTC), with
+in them. The output has a directory for each day on which auctions closed, dt=YYYY-MM-DD (UTC), with
 their records in Parquet: features, probability, band and reasons. A day that is there is not scored
 again.
 
@@ -57,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-reasons",
         action="store_true",
-        help="do not explain the records to review or to block, which takes 2 ms each",
+        help="do not explain what is to review or to block, which takes some 1.5 ms each",
     )
     parser.add_argument(
         "--memory-limit",

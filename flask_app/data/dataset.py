@@ -90,6 +90,14 @@ def read_csv(
     return Dataset(name, sha256, _Table(path, content, columns).frame())
 
 
+def size_of(frame: pd.DataFrame) -> str:
+    """Say how many records and auctions are in `Dataset.frame`, and how many of them are shill."""
+    return (
+        f"{len(frame):,} records of {frame['auction_id'].nunique():,} auctions, "
+        f"{frame['is_shill'].mean():.1%} shill"
+    )
+
+
 def to_csv(frame: pd.DataFrame) -> bytes:
     """Write records in the published form; `read_csv` gives exactly `frame` back."""
     text = io.StringIO()

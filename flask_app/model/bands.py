@@ -4,6 +4,7 @@ A probability says how sure the model is, a band what to do. The bands' threshol
 out-of-fold probabilities by what they cost: the share of honest records that are flagged.
 """
 
+from bisect import bisect_right
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -80,16 +81,17 @@ def operating_point(labels: Labels, probabilities: Probabilities, most: float) -
 
 def places(probabilities: Probabilities, bands: Bands) -> NDArray[np.intp]:
     """Return the place in `NAMES` of the band of each probability, (n,)."""
-    thresholds = [bands.review.threshold, bands.block.threshold]
-    found: NDArray[np.intp] = np.searchsorted(thresholds, probabilities, side="right")
+    found: NDArray[np.intp] = np.searchsorted(_thresholds(bands), probabilities, side="right")
     return found
 
 
 def name_of(probability: float, bands: Bands) -> Band:
     """Return the band of one probability."""
-    if probability >= bands.block.threshold:
-        return "block"
-    return "review" if probability >= bands.review.threshold else "clear"
+    return NAMES[bisect_right(_thresholds(bands), probability)]
+
+
+def _thresholds(bands: Bands) -> list[float]:
+    return [bands.review.threshold, bands.block.threshold]
 
 
 def as_rows(bands: Bands) -> list[tuple[Any, ...]]:

@@ -107,10 +107,9 @@ def sentence(feature: str, value: float) -> str:
     return say(value) if say else f"has {feature} {value:g}"
 
 
-def _bidder_tendency(value: float) -> str:
-    if value <= 0:
-        return "shows no preference for this seller"
-    return f"gives {value:.0%} of all bids to this seller"
+def _or(nothing: str, say: Callable[[float], str]) -> Callable[[float], str]:
+    """Say `nothing` of 0."""
+    return lambda value: say(value) if value > 0 else nothing
 
 
 def _successive_outbidding(value: float) -> str:
@@ -120,31 +119,28 @@ def _successive_outbidding(value: float) -> str:
 
 
 def _auction_bids(value: float) -> str:
-    if value <= 0:
-        return "is in an auction with no more bids than usual"
     return f"is in an auction with {1 / max(1 - value, 1e-3):.1f} times the usual number of bids"
 
 
 def _starting_price_average(value: float) -> str:
-    if value <= 0:
-        return "is in an auction that opened at the usual price or above"
     return f"is in an auction that opened at {1 - value:.0%} of the usual price"
 
 
-def _winning_ratio(value: float) -> str:
-    if value <= 0:
-        return "lost no auction in which he took a large part"
-    return f"lost {value:.0%} of the auctions in which he took a large part"
-
-
 SENTENCES: dict[str, Callable[[float], str]] = {
-    "bidder_tendency": _bidder_tendency,
+    "bidder_tendency": _or(
+        "shows no preference for this seller", "gives {:.0%} of all bids to this seller".format
+    ),
     "bidding_ratio": "placed {:.0%} of the auction's bids".format,
     "successive_outbidding": _successive_outbidding,
     "last_bidding": "placed his last bid when {:.0%} of the auction's time had passed".format,
-    "auction_bids": _auction_bids,
-    "starting_price_average": _starting_price_average,
+    "auction_bids": _or("is in an auction with no more bids than usual", _auction_bids),
+    "starting_price_average": _or(
+        "is in an auction that opened at the usual price or above", _starting_price_average
+    ),
     "early_bidding": "placed his first bid when {:.0%} of the auction's time had passed".format,
-    "winning_ratio": _winning_ratio,
+    "winning_ratio": _or(
+        "lost no auction in which he took a large part",
+        "lost {:.0%} of the auctions in which he took a large part".format,
+    ),
     "auction_duration": "is in an auction of {:g} days".format,
 }

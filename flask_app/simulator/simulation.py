@@ -61,17 +61,18 @@ def simulate(auctions: int = 1000, seed: int = 0, market: Market = UCI_MARKET) -
 
 def hold_auctions(auctions: int = 1000, seed: int = 0, market: Market = UCI_MARKET) -> Simulation:
     """Simulate as `simulate` does, and return the auctions and bids, too."""
-    held, bids = hold_tables(auctions, seed, market)
+    held, labelled = hold_tables(auctions, seed, market)
+    bids = labelled.drop(columns="is_shill")
     # In the order of first bids.
-    shills = bids.drop_duplicates(["auction_id", "bidder_id"])[[*_KEYS, "is_shill"]]
-    frame = shills.merge(compute(held, bids.drop(columns="is_shill")), on=_KEYS)[[*COLUMNS]]
+    shills = labelled.drop_duplicates(_KEYS)[[*_KEYS, "is_shill"]]
+    frame = shills.merge(compute(held, bids), on=_KEYS)[[*COLUMNS]]
     if frame["is_shill"].nunique() == 1:
         raise DataError(
             f"all {len(frame)} records are of class {frame['is_shill'].iloc[0]}: "
             "simulate more auctions or change the knob shills"
         )
     dataset = Dataset("simulated", hashlib.sha256(to_csv(frame)).hexdigest(), frame)
-    return Simulation(dataset, held, bids.drop(columns="is_shill"))
+    return Simulation(dataset, held, bids)
 
 
 def hold_tables(auctions: int, seed: int, market: Market) -> tuple[pd.DataFrame, pd.DataFrame]:

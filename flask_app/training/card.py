@@ -19,6 +19,7 @@ from flask_app.training.selection import (
     Selection,
 )
 
+CARD = "MODEL_CARD.md"
 _BINS = 10
 
 _ABOUT_LABELS = {
@@ -41,7 +42,7 @@ def model_card(
         labels: Their labels, 1 for shill.
     """
     return {
-        "MODEL_CARD.md": _text(manifest).encode(),
+        CARD: _text(manifest).encode(),
         "precision-recall.png": _png(_precision_recall(manifest, selection, labels)),
         "calibration.png": _png(_calibration(selection, labels)),
     }

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from flask_app.data import uci
-from flask_app.data.dataset import Dataset, parse_columns, read_csv
+from flask_app.data.dataset import Dataset, parse_columns, read_csv, size_of
 from flask_app.settings import Settings
 from flask_app.simulator.simulation import simulate
 
@@ -38,10 +38,5 @@ def load(settings: Settings) -> Dataset:
         except ConnectionError as error:
             dataset = simulate()
             reason = f"SHILL_DATASET is not set and UCI cannot be reached: {error}"
-    frame = dataset.frame
-    print(  # noqa: T201
-        f"dataset {dataset.name}: {len(frame):,} records of {frame['auction_id'].nunique():,} "
-        f"auctions, {frame['is_shill'].mean():.1%} shill ({reason})",
-        file=sys.stderr,
-    )
+    print(f"dataset {dataset.name}: {size_of(dataset.frame)} ({reason})", file=sys.stderr)  # noqa: T201
     return dataset
