@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -89,7 +90,8 @@ def fastapi_servers(material: Material) -> list[Server]:
     tuned = ["--loop=uvloop", "--http=httptools", "--no-access-log", "--no-proxy-headers"]
     tuned += ["--no-server-header", "--no-date-header"]
     return [
-        Server(
+        _peer(
+            material,
             name="forest",
             title="FastAPI + pandas + random forest",
             what=(
@@ -99,10 +101,11 @@ def fastapi_servers(material: Material) -> list[Server]:
             model="forest",
             framework="fastapi",
             command=(*uvicorn, "forest:app"),
-            environment={"FOREST": str(material.forest), "PYTHONPATH": _path("fastapi")},
+            environment={"FOREST": str(material.forest)},
             workloads=material.workloads,
         ),
-        Server(
+        _peer(
+            material,
             name="fastapi_documented",
             title="FastAPI + ONNX Runtime, as documented",
             what=(
@@ -111,10 +114,10 @@ def fastapi_servers(material: Material) -> list[Server]:
             ),
             framework="fastapi",
             command=(*uvicorn, "documented:app"),
-            environment=_environment_of_peer("fastapi", material),
             workloads=material.workloads,
         ),
-        Server(
+        _peer(
+            material,
             name="fastapi_onnx",
             title="FastAPI + ONNX Runtime, tuned",
             what=(
@@ -124,7 +127,6 @@ def fastapi_servers(material: Material) -> list[Server]:
             ),
             framework="fastapi",
             command=(*uvicorn, *tuned, "tuned:app"),
-            environment=_environment_of_peer("fastapi", material),
             workloads=material.workloads,
         ),
     ]
@@ -134,7 +136,8 @@ def model_servers(material: Material) -> list[Server]:
     """List the peers made for serving models; they are asked single rows only."""
     single = material.workloads[0]
     return [
-        Server(
+        _peer(
+            material,
             name="mlserver",
             title="MLServer",
             what=(
@@ -144,11 +147,11 @@ def model_servers(material: Material) -> list[Server]:
             ),
             framework="mlserver",
             command=(binary("mlserver", "mlserver"), "start", str(PEERS / "mlserver")),
-            environment=_environment_of_peer("mlserver", material)
-            | {"MLSERVER_HOST": "127.0.0.1", "MLSERVER_HTTP_PORT": "{port}"},
+            environment={"MLSERVER_HOST": "127.0.0.1", "MLSERVER_HTTP_PORT": "{port}"},
             workloads=(single.asked("mlserver", "/v2/models/shill/infer", _tensor),),
         ),
-        Server(
+        _peer(
+            material,
             name="litserve",
             title="LitServe",
             what=(
@@ -157,10 +160,11 @@ def model_servers(material: Material) -> list[Server]:
             ),
             framework="litserve",
             command=(binary("litserve", "python"), str(PEERS / "litserve/server.py")),
-            environment=_environment_of_peer("litserve", material) | {"PORT": "{port}"},
+            environment={"PORT": "{port}"},
             workloads=(single,),
         ),
-        Server(
+        _peer(
+            material,
             name="bentoml",
             title="BentoML",
             what=(
@@ -169,11 +173,11 @@ def model_servers(material: Material) -> list[Server]:
             ),
             framework="bentoml",
             command=(binary("bentoml", "bentoml"), "serve", "service:Shill", "--port={port}"),
-            environment=_environment_of_peer("bentoml", material)
-            | {"BENTOML_HOME": str(CACHE / "bentoml"), "BENTOML_DO_NOT_TRACK": "True"},
+            environment={"BENTOML_HOME": str(CACHE / "bentoml"), "BENTOML_DO_NOT_TRACK": "True"},
             workloads=(single.asked("bentoml", "/predict", lambda record: {"record": record}),),
         ),
-        Server(
+        _peer(
+            material,
             name="mlflow",
             title="MLflow",
             what=(
@@ -182,8 +186,7 @@ def model_servers(material: Material) -> list[Server]:
             ),
             framework="mlflow",
             command=(binary("mlflow", "python"), str(PEERS / "mlflow/serve.py")),
-            environment=_environment_of_peer("mlflow", material)
-            | {"PORT": "{port}", "MLFLOW_DISABLE_TELEMETRY": "true"},
+            environment={"PORT": "{port}", "MLFLOW_DISABLE_TELEMETRY": "true"},
             workloads=(
                 single.asked(
                     "mlflow", "/invocations", lambda record: {"dataframe_records": [record]}
@@ -193,14 +196,21 @@ def model_servers(material: Material) -> list[Server]:
     ]
 
 
-def _path(framework: str) -> str:
-    return os.pathsep.join((str(PEERS), str(PEERS / framework)))
-
-
-def _environment_of_peer(framework: str, material: Material) -> dict[str, str]:
-    """Return what the peers that serve the project's model need."""
-    path = os.pathsep.join((str(Path(binary(framework, "python")).parent), os.environ["PATH"]))
-    return {"BUNDLE": str(material.bundle), "PYTHONPATH": _path(framework), "PATH": path}
+def _peer(
+    material: Material,
+    *,
+    framework: str,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    **described: Any,
+) -> Server:
+    """Describe a peer, whose code and commands are found first, and so is the project's model."""
+    commands = Path(binary(framework, "python")).parent
+    common = {
+        "BUNDLE": str(material.bundle),
+        "PATH": os.pathsep.join((str(commands), os.environ["PATH"])),
+        "PYTHONPATH": os.pathsep.join((str(PEERS), str(PEERS / framework))),
+    }
+    return Server(framework=framework, environment=common | dict(environment), **described)
 
 
 def _tensor(record: dict[str, Any]) -> dict[str, Any]:

@@ -3,23 +3,7 @@
 import bentoml
 import numpy as np
 from project_model import FEATURES, probabilities
-from pydantic import BaseModel
-
-
-class Record(BaseModel):
-    """One bidder in one auction."""
-
-    auction_id: str
-    bidder_id: str
-    bidder_tendency: float
-    bidding_ratio: float
-    successive_outbidding: float
-    last_bidding: float
-    auction_bids: float
-    starting_price_average: float
-    early_bidding: float
-    winning_ratio: float
-    auction_duration: float
+from typed_record import Record
 
 
 @bentoml.service(workers=1)

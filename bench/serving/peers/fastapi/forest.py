@@ -9,29 +9,13 @@ import os
 import joblib
 import pandas as pd
 from fastapi import FastAPI
-from pydantic import BaseModel
+from typed_record import Record
 
 app = FastAPI(title="Shill bidding")
 model = joblib.load(os.environ["FOREST"])
 
 
-class Bid(BaseModel):
-    """One bidder in one auction."""
-
-    auction_id: str
-    bidder_id: str
-    bidder_tendency: float
-    bidding_ratio: float
-    successive_outbidding: float
-    last_bidding: float
-    auction_bids: float
-    starting_price_average: float
-    early_bidding: float
-    winning_ratio: float
-    auction_duration: float
-
-
-def score(bids: list[Bid]) -> list[dict[str, float]]:
+def score(bids: list[Record]) -> list[dict[str, float]]:
     """Score `bids` by way of a DataFrame."""
     frame = pd.DataFrame([bid.model_dump() for bid in bids])[list(model.feature_names_in_)]
     predictions = model.predict(frame)
@@ -43,12 +27,12 @@ def score(bids: list[Bid]) -> list[dict[str, float]]:
 
 
 @app.post("/predict")
-def predict(bid: Bid) -> dict[str, float]:
+def predict(bid: Record) -> dict[str, float]:
     """Score one record."""
     return score([bid])[0]
 
 
 @app.post("/predict_batch")
-def predict_batch(bids: list[Bid]) -> dict[str, list[dict[str, float]]]:
+def predict_batch(bids: list[Record]) -> dict[str, list[dict[str, float]]]:
     """Score a batch."""
     return {"predictions": score(bids)}
