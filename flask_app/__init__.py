@@ -7,11 +7,12 @@ Imports go down this list, never up; import-linter keeps it (pyproject.toml):
     scoring                             scores whole auctions from their bids
     serving, drift, archive, training   the API, the jobs and training, independent of each other
     log                                 segments of predictions and labels: writer, reader
-    model                               bundle, stores, predictor
+    model                               bundle, predictor, reasons
     reference                           distances from the training data, and their thresholds
     simulator                           auctions, where there are no data
     bids                                an auction site's tables, features from bids
     data                                datasets
+    store                               versions of bundles, one of them in use
     s3, files, textfile                 input and output
     settings, record                    what all of them share
     errors

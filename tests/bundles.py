@@ -12,8 +12,10 @@ from sklearn.ensemble import GradientBoostingClassifier
 
 from flask_app.model import bundle
 from flask_app.model.bands import find_bands
+from flask_app.model.bundle import Bundle
 from flask_app.record import FEATURES, SCHEMA_ID
 from flask_app.reference.thresholds import find_thresholds
+from flask_app.store.bundle import write
 from flask_app.training.export import to_onnx
 
 THRESHOLD = 0.5
@@ -57,7 +59,7 @@ def make_bundle(parent: Path, *, seed: int = 0, dataset: str = "tests") -> Path:
         training=bundle.Training(seed=seed, fingerprint="0" * 64, libraries={}),
         files={},
     )
-    return bundle.write(parent, draft, {bundle.MODEL: model, **files, "MODEL_CARD.md": b"# T\n"})
+    return write(parent, Bundle, draft, {bundle.MODEL: model, **files, "MODEL_CARD.md": b"# T\n"})
 
 
 @functools.cache

@@ -17,9 +17,9 @@ import pandas as pd
 
 from flask_app.commands.table import table
 from flask_app.log.lines import LoggedPrediction
-from flask_app.model.bundle import REFERENCE
-from flask_app.model.directory_store import DirectoryStore
+from flask_app.model.bundle import REFERENCE, Bundle
 from flask_app.record import FEATURES
+from flask_app.store.directory_store import DirectoryStore
 from tests.bundles import make_bundle
 from tests.traffic import label, prediction, prediction_id, write, write_labels
 
@@ -80,7 +80,7 @@ def main() -> int:
 
 def make_host(directory: Path, rows: int) -> dict[str, str]:
     """Make a model store and a log of its predictions; returns the environment that names them."""
-    store = DirectoryStore(directory / "models")
+    store = DirectoryStore(directory / "models", Bundle)
     bundle = make_bundle(directory)
     version = store.publish(bundle)
     store.promote(version)

@@ -16,10 +16,11 @@ from pathlib import Path
 import duckdb
 
 from flask_app.commands.table import table
-from flask_app.model.directory_store import DirectoryStore
+from flask_app.model.bundle import Bundle
 from flask_app.settings import Settings
 from flask_app.simulator.market import UCI_MARKET
 from flask_app.simulator.simulation import hold_tables
+from flask_app.store.directory_store import DirectoryStore
 from flask_app.training.source import load
 from flask_app.training.train import train
 
@@ -44,7 +45,7 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
-        store = DirectoryStore(place / "models")
+        store = DirectoryStore(place / "models", Bundle)
         store.promote(store.publish(train(load(Settings.from_environment()), 0, place).directory))
         bids, megabytes = _write_site(place, options.auctions)
         command = ["score", "--auctions", str(place / "auctions.parquet")]

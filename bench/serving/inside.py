@@ -11,13 +11,14 @@ from unittest.mock import patch
 
 from bench.serving.material import Material, Workload
 from bench.serving.prepare import CACHE
-from flask_app.model.directory_store import DirectoryStore
+from flask_app.model.bundle import Bundle
 from flask_app.model.predictor import Predictor
 from flask_app.serving.metrics import ServiceMetrics
 from flask_app.serving.problems import JSON
 from flask_app.serving.service import RequestHead, Service
 from flask_app.serving.validation import BodyDecoder
 from flask_app.settings import Settings
+from flask_app.store.directory_store import DirectoryStore
 
 REQUESTS = 1000
 """Most requests of a workload that are timed."""
@@ -39,7 +40,7 @@ def inside_ms(material: Material, workload: Workload) -> dict[str, float]:
         with patch.dict(os.environ, environment):
             settings = Settings.from_environment()
         decoder = BodyDecoder(settings.max_batch_rows)
-        store = DirectoryStore(material.store)
+        store = DirectoryStore(material.store, Bundle)
         service = Service(settings, store, ServiceMetrics(Path(scratch)))
         service.start()
         operation = service.operations[workload.path]

@@ -32,6 +32,13 @@ def sql(dialect: Literal["duckdb", "pyspark"] = "duckdb") -> str:
     return str(ibis.to_sql(records(_table(tables.AUCTIONS), _table(tables.BIDS)), dialect=dialect))
 
 
+@cache
+def history_sql() -> dict[str, str]:
+    """Return each of the tables of `history` as a query for DuckDB, by its name."""
+    found = history(_table(tables.AUCTIONS), _table(tables.BIDS))
+    return {name: str(ibis.to_sql(table, dialect="duckdb")) for name, table in found.items()}
+
+
 def compute(auctions: "pd.DataFrame", bids: "pd.DataFrame") -> "pd.DataFrame":
     """Return the records of tables that fit into memory, in no order; see `records`."""
     # One thread: it adds up in the same order each time, so its results are the same to the bit.
@@ -58,22 +65,15 @@ def records(auctions: Table, bids: Table) -> Table:
     Returns:
         `auction_id`, `bidder_id` and `FEATURES`.
     """
-    bids = _with_runs(_with_leaders(bids))
-    held = bids.group_by("auction_id").agg(
-        bids_of_auction=_.count(), winner=_.leader.argmax(_.turn)
-    )
-    held = held.join(auctions, "auction_id")
+    held, parts = _held_and_parts(auctions, bids)
     held = held.mutate(
         usual_price=_.starting_price.mean().over(group_by="item_category"),
         duration=_.closes_at - _.opened_at,
     ).cross_join(held.agg(mean_bids=_.bids_of_auction.mean()))
-    parts = bids.group_by(["auction_id", "bidder_id"]).agg(
-        bids=_.count(), first=_.placed_at.min(), last=_.placed_at.max(), run=_.run.max()
-    )
     parts = parts.join(held, "auction_id").mutate(
         his_bids=_.bids.sum().over(group_by="bidder_id"),
         bids_with_seller=_.bids.sum().over(group_by=["bidder_id", "seller_id"]),
-        won_share=(_.winner == _.bidder_id).cast("float64").mean().over(group_by="bidder_id"),
+        won_share=_won.mean().over(group_by="bidder_id"),
         ratio=_.bids / _.bids_of_auction,
     )
     features = {
@@ -89,6 +89,45 @@ def records(auctions: Table, bids: Table) -> Table:
         "auction_duration": _.duration / tables.DAY,
     }
     return parts.select("auction_id", "bidder_id", **{name: features[name] for name in FEATURES})
+
+
+def history(auctions: Table, bids: Table) -> dict[str, Table]:
+    """Add up, by table, what the records of one auction take from all the others.
+
+    Returns:
+        `market`: `auctions`, `bids`, in one row; `categories`: `item_category`, `auctions`,
+        `starting_prices`; `bidders`: `bidder_id`, `auctions`, `won`, `bids`; `pairs`: `bidder_id`,
+        `seller_id`, `bids`; `held`: `auction_id` of what was added up. None has auctions without
+        bids.
+    """
+    held, parts = _held_and_parts(auctions, bids)
+    parts = parts.join(held, "auction_id").mutate(won=_won)
+    return {
+        "market": held.agg(auctions=_.count(), bids=_.bids_of_auction.sum()),
+        "categories": held.group_by("item_category").agg(
+            auctions=_.count(), starting_prices=_.starting_price.sum()
+        ),
+        "bidders": parts.group_by("bidder_id").agg(
+            auctions=_.count(), won=_.won.sum(), bids=_.bids.sum()
+        ),
+        "pairs": parts.group_by(["bidder_id", "seller_id"]).agg(bids=_.bids.sum()),
+        "held": held.select("auction_id"),
+    }
+
+
+_won = (_.winner == _.bidder_id).cast("float64")
+
+
+def _held_and_parts(auctions: Table, bids: Table) -> tuple[Table, Table]:
+    """Return the auctions that have bids, and what each bidder did in each."""
+    bids = _with_runs(_with_leaders(bids))
+    held = bids.group_by("auction_id").agg(
+        bids_of_auction=_.count(), winner=_.leader.argmax(_.turn)
+    )
+    parts = bids.group_by(["auction_id", "bidder_id"]).agg(
+        bids=_.count(), first=_.placed_at.min(), last=_.placed_at.max(), run=_.run.max()
+    )
+    return held.join(auctions, "auction_id"), parts
 
 
 def _with_leaders(bids: Table) -> Table:

@@ -29,6 +29,7 @@ from flask_app.model.bands import BLOCK_HONEST, REVIEW_HONEST, as_rows, find_ban
 from flask_app.model.bundle import Bundle
 from flask_app.model.stores import open_store
 from flask_app.settings import Settings
+from flask_app.store.bundle import write
 from flask_app.training.card import CARD, with_bands
 
 HEADER = ("band", "threshold", "honest flagged", "shills caught")
@@ -68,6 +69,6 @@ def run(arguments: argparse.Namespace) -> int:
             created_at=datetime.now(UTC).replace(microsecond=0),
         )
         with tempfile.TemporaryDirectory() as directory:
-            print(store.publish(bundle.write(Path(directory), draft, files)))
+            print(store.publish(write(Path(directory), Bundle, draft, files)))
     print(table(HEADER, as_rows(bands)))
     return 0

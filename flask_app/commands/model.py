@@ -20,9 +20,9 @@ from flask_app.commands.table import print_json, table
 from flask_app.errors import BundleError, StoreError
 from flask_app.model.bundle import Manifest
 from flask_app.model.predictor import Predictor, load_version
-from flask_app.model.store import ModelStore, Pointer
-from flask_app.model.stores import open_store
+from flask_app.model.stores import ModelStore, open_store
 from flask_app.settings import Settings
+from flask_app.store.store import Pointer
 
 BUNDLE: Any = {
     "default": "production",

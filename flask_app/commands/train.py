@@ -23,8 +23,7 @@ from msgspec.structs import astuple
 from flask_app.commands.table import METRICS, table
 from flask_app.data.dataset import Dataset
 from flask_app.model.predictor import load_version
-from flask_app.model.store import ModelStore
-from flask_app.model.stores import open_store
+from flask_app.model.stores import ModelStore, open_store
 from flask_app.settings import Settings
 from flask_app.training import source
 from flask_app.training.candidates import Candidate, chosen

@@ -22,8 +22,7 @@ from flask_app.drift.window import Rows, read_window
 from flask_app.errors import SettingError, StoreError
 from flask_app.log.reader import Span
 from flask_app.model.bundle import DRIFT_CALIBRATION, REFERENCE, Bundle, Manifest
-from flask_app.model.store import ModelStore
-from flask_app.model.stores import open_store
+from flask_app.model.stores import ModelStore, open_store
 from flask_app.record import FEATURES
 from flask_app.reference.distance import limits
 from flask_app.reference.thresholds import DriftThresholds

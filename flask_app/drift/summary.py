@@ -7,8 +7,8 @@ import msgspec
 
 from flask_app.drift.performance import PERFORMANCE_METRICS, Performance
 from flask_app.drift.scores import drift_score
-from flask_app.model.bundle import Timestamp, Version
 from flask_app.record import FEATURES
+from flask_app.store.bundle import Timestamp, Version
 from flask_app.textfile import Sample
 
 ALARM_SCORE = 0.5

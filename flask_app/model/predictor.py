@@ -8,14 +8,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from flask_app.errors import BundleError, GoldenRowError
-from flask_app.model.bundle import (
-    FEATURES_INPUT,
-    MODEL,
-    PROBABILITIES_OUTPUT,
-    Bundle,
-    Manifest,
-)
-from flask_app.model.store import ModelStore
+from flask_app.model.bundle import FEATURES_INPUT, MODEL, PROBABILITIES_OUTPUT, Bundle, Manifest
+from flask_app.model.stores import ModelStore
 from flask_app.record import FEATURES
 
 GOLDEN_TOLERANCE = 1e-6

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 
 from flask_app.errors import BundleError, ChecksumError, GoldenRowError, S3Error, StoreError
-from flask_app.model.bundle import MANIFEST
 from flask_app.model.predictor import Predictor
-from flask_app.model.store import ModelStore, Pointer, make_pointer
+from flask_app.model.stores import ModelStore
 from flask_app.serving.metrics import ServiceMetrics
+from flask_app.store.bundle import MANIFEST
+from flask_app.store.store import Pointer, make_pointer
 
 logger = logging.getLogger(__name__)
 

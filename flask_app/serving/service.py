@@ -16,7 +16,7 @@ from flask_app.log.retention import Retention
 from flask_app.log.segment import LABELS
 from flask_app.log.writer import SegmentWriter
 from flask_app.model.predictor import Predictor
-from flask_app.model.store import ModelStore
+from flask_app.model.stores import ModelStore
 from flask_app.record import Record
 from flask_app.serving.messages import (
     FeedbackReceipt,

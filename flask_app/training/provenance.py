@@ -12,7 +12,7 @@ import flask_app
 from flask_app.data.dataset import Dataset, to_csv
 from flask_app.errors import BundleError
 from flask_app.model.bundle import Bundle, Training
-from flask_app.model.store import ModelStore
+from flask_app.model.stores import ModelStore
 from flask_app.training.candidates import Candidate
 
 _LIBRARIES = (

@@ -14,9 +14,11 @@ from flask_app.data.dataset import Dataset
 from flask_app.errors import TrainingError
 from flask_app.model import bundle
 from flask_app.model.bands import find_bands
+from flask_app.model.bundle import Bundle
 from flask_app.model.predictor import GOLDEN_TOLERANCE, Predictor
 from flask_app.record import FEATURES, SCHEMA_ID
 from flask_app.reference.thresholds import find_thresholds
+from flask_app.store.bundle import write
 from flask_app.training.candidates import CANDIDATES, Candidate, Classifier
 from flask_app.training.card import model_card
 from flask_app.training.classifiers import build
@@ -86,8 +88,9 @@ def train(
 
     training = provenance(dataset, seed, candidates)
     manifest = _manifest(dataset, training, examples, trials, selection, score)
-    directory = bundle.write(
+    directory = write(
         parent,
+        Bundle,
         manifest,
         {
             bundle.MODEL: _converted(choice, classifier),

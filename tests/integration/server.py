@@ -22,8 +22,9 @@ from typing import Any, NamedTuple
 from prometheus_client.parser import text_string_to_metric_families
 
 from flask_app.log.lines import LoggedPrediction
-from flask_app.model.directory_store import DirectoryStore
+from flask_app.model.bundle import Bundle
 from flask_app.record import FEATURES
+from flask_app.store.directory_store import DirectoryStore
 from tests.traffic import LogReader
 
 RECORD: dict[str, Any] = {"auction_id": "732"} | dict.fromkeys(FEATURES, 0.5)
@@ -95,7 +96,7 @@ class Server:
         self, directory: Path, port: int | None = None, *, cwd: Path | None = None, **settings: Any
     ) -> None:
         directory.mkdir(exist_ok=True)
-        self.store = DirectoryStore(directory / "models")
+        self.store = DirectoryStore(directory / "models", Bundle)
         self.log_dir = directory / "predictions"
         self.output = directory / "server.log"
         self.port = port or free_port()

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from flask_app.bids.tables import AUCTIONS, BIDS, Table
-from flask_app.model.directory_store import DirectoryStore
+from flask_app.model.bundle import Bundle
+from flask_app.store.directory_store import DirectoryStore
 from tests.bundles import make_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ def test_the_page_has_every_column(table: Table) -> None:
 
 
 def test_the_commands_of_the_page_do_what_it_says(tmp_path: Path) -> None:
-    store = DirectoryStore(tmp_path / "models")
+    store = DirectoryStore(tmp_path / "models", Bundle)
     store.promote(store.publish(make_bundle(tmp_path)))
     shill = f"{shlex.quote(sys.executable)} -m flask_app"
     for block in re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL):

@@ -20,11 +20,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from flask_app.drift.comparison import compare
 from flask_app.drift.metrics import RESULTS, RUN
 from flask_app.model.bundle import REFERENCE, Bundle
-from flask_app.model.directory_store import DirectoryStore
 from flask_app.record import FEATURES
 from flask_app.reference.distance import normed_wasserstein
 from flask_app.simulator.market import Market
 from flask_app.simulator.simulation import simulate
+from flask_app.store.directory_store import DirectoryStore
 from flask_app.training.candidates import CANDIDATES
 from flask_app.training.train import train
 from tests.integration.conftest import Bundles
@@ -111,7 +111,7 @@ def is_held(lock: Path) -> bool:
 @pytest.fixture
 def site(tmp_path: Path, bundles: Bundles) -> Site:
     """A host with a model and 300 predictions like its training data."""
-    store = DirectoryStore(tmp_path / "models")
+    store = DirectoryStore(tmp_path / "models", Bundle)
     version = store.publish(bundles[0])
     store.promote(version)
     reference = pd.read_parquet(bundles[0] / REFERENCE).head(300)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flask_app.model.directory_store import DirectoryStore
+from flask_app.model.bundle import Bundle
+from flask_app.store.directory_store import DirectoryStore
 from tests.bundles import make_bundle
 from tests.integration.images import build
 from tests.traffic import write_reference
@@ -35,7 +36,7 @@ def image() -> str:
 def directories(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model in production and its traffic, and places for what comes of them."""
     directory = tmp_path_factory.mktemp("drift-image")
-    store = DirectoryStore(directory / "models")
+    store = DirectoryStore(directory / "models", Bundle)
     version = store.publish(make_bundle(directory))
     store.promote(version)
     write_reference(directory / "predictions", store.fetch(version))

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from flask_app.model.directory_store import DirectoryStore
+from flask_app.model.bundle import Bundle
+from flask_app.store.directory_store import DirectoryStore
 from tests.bundles import make_bundle
 from tests.integration.images import build
 
@@ -41,7 +42,7 @@ def image() -> str:
 def store(tmp_path_factory: pytest.TempPathFactory) -> DirectoryStore:
     """A store with a model in production, readable by the image's user."""
     directory = tmp_path_factory.mktemp("image")
-    store = DirectoryStore(directory / "models")
+    store = DirectoryStore(directory / "models", Bundle)
     store.promote(store.publish(make_bundle(directory)))
     for path in [*directory.parents[:2], directory, store.path]:
         path.chmod(path.stat().st_mode | 0o755)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from flask_app.model.bundle import Bundle
-from flask_app.model.directory_store import DirectoryStore
 from flask_app.simulator.simulation import simulate
+from flask_app.store.directory_store import DirectoryStore
 from tests.integration.test_new_feature import LINE
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +48,7 @@ def test_a_model_and_a_dataset_of_ones_own_are_trained_and_evaluated(directory: 
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
-    store = DirectoryStore(directory / "models")
+    store = DirectoryStore(directory / "models", Bundle)
     (version,) = store.versions()
     assert version.startswith("custom-")
     manifest = Bundle.open(store.path / version).manifest

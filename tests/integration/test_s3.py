@@ -15,7 +15,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from flask_app.log.segment import is_open
-from flask_app.model.s3_store import S3Store
+from flask_app.model.bundle import Bundle
+from flask_app.store.s3_store import S3Store
 from tests.integration.conftest import Bundles, Figure
 from tests.integration.server import RECORD, Server, load, running, wait_until
 from tests.s3 import BUCKET, s3_elsewhere
@@ -45,7 +46,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
 def store(wire: Wire, tmp_path: Path, bundles: Bundles) -> S3Store:
     """The operator's store, of two versions, the first in production."""
     assert wire.url
-    store = S3Store(f"{URL}/models", tmp_path / "operator")
+    store = S3Store(f"{URL}/models", tmp_path / "operator", Bundle)
     versions = [store.publish(bundle) for bundle in bundles]
     store.promote(versions[0])
     return store

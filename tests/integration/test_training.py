@@ -9,8 +9,8 @@ import pytest
 
 from flask_app.data.dataset import to_csv
 from flask_app.model.bundle import Bundle
-from flask_app.model.directory_store import DirectoryStore
 from flask_app.simulator.simulation import simulate
+from flask_app.store.directory_store import DirectoryStore
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,24 +43,24 @@ def test_every_process_trains_the_same_model_and_none_twice(dataset: Path, tmp_p
     repeated = shill("train", "--promote", store=one, dataset=dataset)
     shill("train", store=two, dataset=dataset, PYTHONHASHSEED="2")
 
-    (version,) = DirectoryStore(one).versions()
-    assert DirectoryStore(two).versions() == (version,)
+    (version,) = DirectoryStore(one, Bundle).versions()
+    assert DirectoryStore(two, Bundle).versions() == (version,)
     sums = [Bundle.open(path / version).manifest.files for path in (one, two)]
     assert sums[0] == sums[1]
 
     assert "the procedure" in first
     assert f"{version} is there already" in repeated
-    pointer = DirectoryStore(one).production()
+    pointer = DirectoryStore(one, Bundle).production()
     assert pointer is not None
     assert pointer.version == version
-    assert DirectoryStore(two).production() is None
+    assert DirectoryStore(two, Bundle).production() is None
 
 
 @pytest.mark.uci
 def test_the_real_data_is_learnt_as_well_as_promised(uci_path: Path, tmp_path: Path) -> None:
     shill("train", store=tmp_path, dataset=uci_path)
 
-    (version,) = DirectoryStore(tmp_path).versions()
+    (version,) = DirectoryStore(tmp_path, Bundle).versions()
     manifest = Bundle.open(tmp_path / version).manifest
     assert version.startswith("uci562-")
     assert manifest.metrics.roc_auc >= 0.9995

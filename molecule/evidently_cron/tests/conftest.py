@@ -9,11 +9,12 @@ from subprocess import CompletedProcess
 import pytest
 from testinfra.host import Host
 
-from flask_app.model.directory_store import DirectoryStore
+from flask_app.model.bundle import Bundle
+from flask_app.store.directory_store import DirectoryStore
 from tests.traffic import write_reference
 
 ROOT = Path(__file__).resolve().parents[3]
-STORE = DirectoryStore(ROOT / ".cache/molecule/store")
+STORE = DirectoryStore(ROOT / ".cache/molecule/store", Bundle)
 
 
 @pytest.fixture(scope="module")

@@ -23,11 +23,12 @@ from flask_app.drift.performance import PERFORMANCE_METRICS, estimated
 from flask_app.drift.summary import Summary
 from flask_app.errors import JobError
 from flask_app.log.lines import LoggedPrediction
-from flask_app.model.bundle import DRIFT_CALIBRATION, MANIFEST, REFERENCE, Bundle
-from flask_app.model.directory_store import DirectoryStore
+from flask_app.model.bundle import DRIFT_CALIBRATION, REFERENCE, Bundle
 from flask_app.record import FEATURES
 from flask_app.reference.distance import normed_wasserstein
 from flask_app.settings import PREFIX, Settings
+from flask_app.store.bundle import MANIFEST
+from flask_app.store.directory_store import DirectoryStore
 from tests.bundles import make_bundle
 from tests.limits import largest_file
 from tests.traffic import NOW, LogReader, label, prediction, prediction_id, write, write_labels
@@ -55,7 +56,7 @@ class Site:
             drift_textfile_dir=directory / "textfile",
         )
         self.now = NOW
-        self.store = DirectoryStore(directory / "models")
+        self.store = DirectoryStore(directory / "models", Bundle)
         self._monkeypatch = monkeypatch
         self._bundles = directory / "bundles"
         self._bundles.mkdir()

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from flask_app.model.bundle import MANIFEST, Bundle, Manifest
+from flask_app.model.bundle import Bundle, Manifest
+from flask_app.store.bundle import MANIFEST
 from tests.bundles import make_bundle
 from tests.unit.model.stores import Backend, Directory, Prefix
 

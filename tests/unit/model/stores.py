@@ -4,9 +4,10 @@ import shutil
 from pathlib import Path
 from typing import Protocol
 
-from flask_app.model.directory_store import DirectoryStore
-from flask_app.model.s3_store import S3Store
-from flask_app.model.store import ModelStore
+from flask_app.model.bundle import Bundle
+from flask_app.model.stores import ModelStore
+from flask_app.store.directory_store import DirectoryStore
+from flask_app.store.s3_store import S3Store
 from tests.s3 import BUCKET, S3
 
 
@@ -36,7 +37,7 @@ class Directory:
         self.setting = str(self.path)
 
     def open(self) -> DirectoryStore:
-        return DirectoryStore(self.path)
+        return DirectoryStore(self.path, Bundle)
 
     def read(self, name: str) -> bytes:
         return (self.path / name).read_bytes()
@@ -67,7 +68,7 @@ class Prefix:
         self.setting = f"s3://{BUCKET}/models"
 
     def open(self) -> S3Store:
-        return S3Store(self.setting, self.cache)
+        return S3Store(self.setting, self.cache, Bundle)
 
     def read(self, name: str) -> bytes:
         return self.s3.read(f"models/{name}")

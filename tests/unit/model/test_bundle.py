@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from flask_app.errors import BundleError, ChecksumError
-from flask_app.model.bundle import MANIFEST, Bundle
+from flask_app.model.bundle import Bundle
+from flask_app.store.bundle import MANIFEST
 from tests.bundles import make_bundle
 
 FILES = ("model.onnx", "reference.parquet", "drift_calibration.json", "MODEL_CARD.md")

@@ -10,15 +10,15 @@ import pytest
 from flask_app.cli import main
 from flask_app.errors import StoreError
 from flask_app.model.bundle import Bundle
-from flask_app.model.directory_store import DirectoryStore
 from flask_app.model.predictor import load_version
 from flask_app.model.stores import open_store
 from flask_app.settings import Settings
+from flask_app.store.directory_store import DirectoryStore
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> DirectoryStore:
-    return DirectoryStore(tmp_path / "store")
+    return DirectoryStore(tmp_path / "store", Bundle)
 
 
 def test_a_path_is_the_setting_of_a_directory(store: DirectoryStore) -> None:
@@ -48,13 +48,14 @@ def test_a_store_below_a_file_is_told_with_its_path(tmp_path: Path, bundle: Path
     (tmp_path / "file").write_text("")
 
     with pytest.raises(StoreError, match=r"file/store cannot be changed"):
-        DirectoryStore(tmp_path / "file" / "store").publish(bundle)
+        DirectoryStore(tmp_path / "file" / "store", Bundle).publish(bundle)
 
 
 DYING_WRITERS = """
 import itertools, os, shutil, signal, sys
 from pathlib import Path
-from flask_app.model.directory_store import DirectoryStore
+from flask_app.model.bundle import Bundle
+from flask_app.store.directory_store import DirectoryStore
 
 original, bundle = Path(sys.argv[1]), Path(sys.argv[2])
 STEPS = {"open", "os.mkdir", "os.rename", "os.chmod", "os.remove", "fsync", "flock"}
@@ -69,7 +70,7 @@ def write(path, deadly):
     fsync = os.fsync
     os.fsync = lambda descriptor: (die_at_step("fsync"), fsync(descriptor))
     sys.addaudithook(die_at_step)
-    store = DirectoryStore(path)
+    store = DirectoryStore(path, Bundle)
     store.promote(store.publish(bundle))
     os._exit(0)
 
@@ -98,7 +99,7 @@ def test_a_writer_killed_at_any_step_leaves_a_whole_store(
     promoted = []
     *killed, finished = sorted(store.path.parent.glob("killed-*"))
     for path in killed:
-        survivor = DirectoryStore(path)
+        survivor = DirectoryStore(path, Bundle)
         for version in survivor.versions():
             Bundle.open(survivor.fetch(version)).verify()
         pointer = survivor.production()
@@ -112,7 +113,7 @@ def test_a_writer_killed_at_any_step_leaves_a_whole_store(
     assert len(killed) > 20
     assert promoted == sorted(promoted, key=[old, new].index)
     assert set(promoted) == {old, new}
-    assert DirectoryStore(finished).production() is not None
+    assert DirectoryStore(finished, Bundle).production() is not None
 
 
 @pytest.mark.parametrize("action", [["list"], ["verify"], ["path"], ["promote", "x-0123456789ab"]])

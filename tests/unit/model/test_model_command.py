@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from flask_app.cli import main
-from flask_app.model.store import ModelStore
+from flask_app.model.stores import ModelStore
 from tests.unit.model.stores import Backend
 
 

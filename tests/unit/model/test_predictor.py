@@ -12,9 +12,10 @@ import onnx.parser
 import pytest
 
 from flask_app.errors import BundleError, ChecksumError, GoldenRowError
-from flask_app.model.bundle import MANIFEST, Bundle
+from flask_app.model.bundle import Bundle
 from flask_app.model.predictor import Predictor
 from flask_app.record import FEATURES
+from flask_app.store.bundle import MANIFEST
 
 Reseal = Callable[..., None]
 

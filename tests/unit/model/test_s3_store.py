@@ -10,13 +10,14 @@ import msgspec
 import pytest
 
 from flask_app.errors import BundleError, S3Error, StoreError, VersionExists
-from flask_app.model.bundle import MANIFEST, Bundle
-from flask_app.model.directory_store import DirectoryStore
+from flask_app.model.bundle import Bundle
 from flask_app.model.predictor import load_version
-from flask_app.model.s3_store import S3Store
-from flask_app.model.store import POINTER
 from flask_app.model.stores import open_store
 from flask_app.settings import Settings
+from flask_app.store.bundle import MANIFEST
+from flask_app.store.directory_store import DirectoryStore
+from flask_app.store.s3_store import S3Store
+from flask_app.store.store import POINTER
 from tests.s3 import S3
 from tests.unit.model.stores import Prefix
 
@@ -53,8 +54,8 @@ def test_a_url_is_the_setting_of_a_store_in_s3(tmp_path: Path) -> None:
 def test_one_bucket_holds_several_stores(s3: S3, tmp_path: Path, bundle: Path) -> None:
     names = ("s3://shill-tests", "s3://shill-tests/models", "s3://shill-tests/models2")
     for number, url in enumerate(names):
-        S3Store(url, tmp_path / str(number)).publish(bundle)
-        assert S3Store(url, tmp_path / str(number)).versions() == (bundle.name,)
+        S3Store(url, tmp_path / str(number), Bundle).publish(bundle)
+        assert S3Store(url, tmp_path / str(number), Bundle).versions() == (bundle.name,)
     assert len(s3.objects()) == 3 * len(list(bundle.iterdir()))
 
 
@@ -81,7 +82,7 @@ def test_changes_are_taken_up_when_s3_is_back(
     backend.s3.cut = True
     serve(store)
     backend.s3.cut = False
-    elsewhere = S3Store(backend.setting, backend.cache.with_name("elsewhere"))
+    elsewhere = S3Store(backend.setting, backend.cache.with_name("elsewhere"), Bundle)
     elsewhere.promote(elsewhere.publish(pristine[2]))
 
     assert serve(store) == pristine[2].name
@@ -121,7 +122,7 @@ def test_an_outage_between_the_pointer_and_the_bundle_leaves_the_cache_as_it_was
     backend: Prefix, store: S3Store, pristine: tuple[Path, ...]
 ) -> None:
     in_use = serve(store)
-    other = S3Store(backend.setting, backend.cache.with_name("elsewhere"))
+    other = S3Store(backend.setting, backend.cache.with_name("elsewhere"), Bundle)
     other.promote(other.publish(pristine[2]))
     pointer = store.production()
     assert pointer is not None
@@ -140,7 +141,7 @@ def test_the_cache_is_a_store_of_what_is_in_use_and_of_what_a_rollback_needs(
     for version in (one, two):
         store.promote(version)
         serve(store)
-    cache = DirectoryStore(backend.cache)
+    cache = DirectoryStore(backend.cache, Bundle)
     assert cache.production() == store.production()
     assert set(cache.versions()) == {one, two}
 
@@ -200,7 +201,7 @@ def test_the_same_model_with_another_manifest_is_downloaded(
 
     serve(store)
 
-    assert DirectoryStore(backend.cache).manifest(bundle.name) == later
+    assert DirectoryStore(backend.cache, Bundle).manifest(bundle.name) == later
 
 
 def test_a_publisher_that_dies_at_any_request_shows_all_or_nothing(
@@ -298,7 +299,7 @@ def test_a_pointer_that_never_stands_still_is_given_up(
 
 @pytest.mark.usefixtures("s3")
 def test_a_bucket_that_is_not_there_is_no_empty_store(tmp_path: Path) -> None:
-    store = S3Store("s3://absent/models", tmp_path)
+    store = S3Store("s3://absent/models", tmp_path, Bundle)
 
     with pytest.raises(S3Error, match="NoSuchBucket"):
         store.production()

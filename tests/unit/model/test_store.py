@@ -14,9 +14,11 @@ from flask_app.errors import (
     VersionExists,
     VersionNotFound,
 )
-from flask_app.model.bundle import MANIFEST, Bundle
+from flask_app.model.bundle import Bundle
 from flask_app.model.predictor import Predictor, load_version
-from flask_app.model.store import POINTER, ModelStore
+from flask_app.model.stores import ModelStore
+from flask_app.store.bundle import MANIFEST
+from flask_app.store.store import POINTER
 from tests.unit.model.stores import Backend
 
 ABSENT = "absent-000000000000"

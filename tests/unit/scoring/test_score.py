@@ -13,13 +13,14 @@ from flask_app.archive.segments import PREDICTIONS
 from flask_app.cli import main
 from flask_app.errors import BundleError
 from flask_app.files import locked
-from flask_app.model.directory_store import DirectoryStore
+from flask_app.model.bundle import Bundle
 from flask_app.model.predictor import Predictor
 from flask_app.record import FEATURES
 from flask_app.scoring import job
 from flask_app.scoring.job import Outcome
 from flask_app.scoring.output import FILE
 from flask_app.simulator.simulation import simulate
+from flask_app.store.directory_store import DirectoryStore
 from tests.bundles import make_bundle
 from tests.s3 import BUCKET, S3
 
@@ -46,7 +47,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def score(site: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Score:
-    store = DirectoryStore(tmp_path / "models")
+    store = DirectoryStore(tmp_path / "models", Bundle)
     store.promote(store.publish(bundle))
     monkeypatch.setenv("SHILL_MODEL_STORE", str(store.path))
     tables = ["--auctions", str(site / "auctions.csv"), "--bids", str(site / "bids.csv")]

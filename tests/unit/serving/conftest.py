@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from flask_app.model.directory_store import DirectoryStore
+from flask_app.model.bundle import Bundle
 from flask_app.record import FEATURES
 from flask_app.serving.metrics import ServiceMetrics
 from flask_app.serving.service import Service
 from flask_app.settings import Settings
+from flask_app.store.directory_store import DirectoryStore
 from tests.bundles import make_bundle
 
 RECORD: dict[str, object] = {"auction_id": "732"} | dict.fromkeys(FEATURES, 0.5)
@@ -19,7 +20,7 @@ RECORD: dict[str, object] = {"auction_id": "732"} | dict.fromkeys(FEATURES, 0.5)
 def published(tmp_path_factory: pytest.TempPathFactory) -> DirectoryStore:
     """A store that has promoted one bundle and holds another; not to be changed."""
     parent = tmp_path_factory.mktemp("bundles")
-    store = DirectoryStore(tmp_path_factory.mktemp("store"))
+    store = DirectoryStore(tmp_path_factory.mktemp("store"), Bundle)
     for seed in (0, 1):
         store.publish(make_bundle(parent, seed=seed))
     store.promote(store.versions()[0])

@@ -9,7 +9,6 @@ import pytest
 from prometheus_client import CollectorRegistry, values
 
 from flask_app.model.bundle import Bundle
-from flask_app.model.directory_store import DirectoryStore
 from flask_app.serving.metrics import (
     PROBABILITIES,
     BatchHistogram,
@@ -17,6 +16,7 @@ from flask_app.serving.metrics import (
     free_slot,
     take_slot,
 )
+from flask_app.store.directory_store import DirectoryStore
 
 ROOT = Path(__file__).parents[3]
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from flask_app.errors import StoreError
-from flask_app.model.directory_store import DirectoryStore
+from flask_app.model.bundle import Bundle
 from flask_app.model.predictor import Predictor
-from flask_app.model.store import Pointer
 from flask_app.serving import reloader
 from flask_app.serving.metrics import ServiceMetrics
 from flask_app.serving.reloader import Reloader
+from flask_app.store.directory_store import DirectoryStore
+from flask_app.store.store import Pointer
 
 
 class Subject:
@@ -38,7 +39,7 @@ class Subject:
 @pytest.fixture
 def store(published: DirectoryStore, tmp_path: Path) -> DirectoryStore:
     """A store of one's own, with two versions, the first promoted."""
-    return DirectoryStore(shutil.copytree(published.path, tmp_path / "store"))
+    return DirectoryStore(shutil.copytree(published.path, tmp_path / "store"), Bundle)
 
 
 @pytest.fixture

@@ -15,13 +15,14 @@ from werkzeug.test import TestResponse
 
 from flask_app.log.lines import LoggedLabel, LoggedPrediction
 from flask_app.model.bands import NAMES, name_of
-from flask_app.model.directory_store import DirectoryStore
+from flask_app.model.bundle import Bundle
 from flask_app.record import FEATURES
 from flask_app.serving.messages import MAX_EXPLAINED
 from flask_app.serving.metrics import ServiceMetrics
 from flask_app.serving.service import Service
 from flask_app.serving.web import create_flask_app
 from flask_app.settings import Settings
+from flask_app.store.directory_store import DirectoryStore
 from tests.traffic import LogReader
 from tests.unit.serving.conftest import RECORD
 
@@ -219,7 +220,7 @@ def test_labels_are_recorded_with_the_time_they_arrive(
 
 
 def test_without_a_model_there_is_a_reason(settings: Settings, tmp_path: Path) -> None:
-    service = Service(settings, DirectoryStore(tmp_path / "empty"), ServiceMetrics())
+    service = Service(settings, DirectoryStore(tmp_path / "empty", Bundle), ServiceMetrics())
     service.start()
     client = create_flask_app(service).test_client()
     for answer in (

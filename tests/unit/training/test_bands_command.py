@@ -4,15 +4,16 @@ import pytest
 
 from flask_app.cli import main
 from flask_app.model.bands import BLOCK_HONEST
-from flask_app.model.directory_store import DirectoryStore
+from flask_app.model.bundle import Bundle
 from flask_app.model.predictor import load_version
+from flask_app.store.directory_store import DirectoryStore
 from flask_app.training.card import bands_table, with_bands
 from tests.bundles import make_bundle
 
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DirectoryStore:
-    store = DirectoryStore(tmp_path / "models")
+    store = DirectoryStore(tmp_path / "models", Bundle)
     store.promote(store.publish(make_bundle(tmp_path)))
     monkeypatch.setenv("SHILL_MODEL_STORE", str(store.path))
     return store

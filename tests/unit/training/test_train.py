@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from flask_app.data.dataset import Dataset
-from flask_app.model.bundle import MANIFEST, Bundle
-from flask_app.model.directory_store import DirectoryStore
+from flask_app.model.bundle import Bundle
 from flask_app.model.predictor import Predictor
 from flask_app.record import FEATURES
+from flask_app.store.bundle import MANIFEST
+from flask_app.store.directory_store import DirectoryStore
 from flask_app.training.candidates import CANDIDATES
 from flask_app.training.golden import golden_rows
 from flask_app.training.provenance import find_trained, provenance
@@ -27,7 +28,7 @@ def trained(simulated: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Tra
 
 @pytest.fixture
 def store(trained: Trained, tmp_path: Path) -> DirectoryStore:
-    store = DirectoryStore(tmp_path / "store")
+    store = DirectoryStore(tmp_path / "store", Bundle)
     store.publish(trained.directory)
     return store
 

@@ -1,13 +1,13 @@
-"""What every model store can do, and how its production pointer moves."""
+"""What every store can do, and how its production pointer moves."""
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from flask_app.errors import StoreError, VersionNotFound
-from flask_app.model.bundle import Manifest, Sha256, Timestamp, Version
+from flask_app.store.bundle import M_co, Sha256, Timestamp, Version
 
 POINTER = "production.json"
 
@@ -21,7 +21,7 @@ class Pointer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     previous: Version | None
 
 
-class ModelStore(Protocol):
+class Store(Protocol[M_co]):
     """What a store can do; versions never change, one pointer moves.
 
     Attributes:
@@ -41,7 +41,7 @@ class ModelStore(Protocol):
     def versions(self) -> tuple[str, ...]:
         """Every version held, sorted by name."""
 
-    def manifest(self, version: str) -> Manifest:
+    def manifest(self, version: str) -> M_co:
         """Return what `version` says of itself; raises `VersionNotFound` or `BundleError`."""
 
     def fetch(self, version: str) -> Path:
@@ -83,7 +83,7 @@ def promotion(current: Pointer | None, version: str, manifest_sha256: str) -> Po
     return current
 
 
-def rollback_target(store: ModelStore, current: Pointer | None) -> str:
+def rollback_target(store: Store[Any], current: Pointer | None) -> str:
     """Return the version to roll back to; raises `StoreError` if there is none."""
     if current is None or current.previous is None:
         raise StoreError(
@@ -93,7 +93,7 @@ def rollback_target(store: ModelStore, current: Pointer | None) -> str:
     return current.previous
 
 
-def not_found(store: ModelStore, version: str) -> VersionNotFound:
+def not_found(store: Store[Any], version: str) -> VersionNotFound:
     """Return the error for a version that `store` does not hold."""
     return VersionNotFound(
         f"{store} holds no version {version!r}: publish it, or choose one of "

@@ -1,4 +1,4 @@
-"""A model store in a local directory."""
+"""A store in a local directory."""
 
 import fcntl
 import hashlib
@@ -9,11 +9,12 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Generic
 
 from flask_app.errors import BundleError, StoreError, VersionExists
 from flask_app.files import sync_directory
-from flask_app.model.bundle import MANIFEST, VERSION_PATTERN, Bundle, Manifest
-from flask_app.model.store import (
+from flask_app.store.bundle import MANIFEST, VERSION_PATTERN, Bundle, M
+from flask_app.store.store import (
     POINTER,
     Pointer,
     decode_pointer,
@@ -27,25 +28,30 @@ from flask_app.model.store import (
 STAGING = ".staging-"
 
 
-class DirectoryStore:
-    """A `ModelStore` in a local directory: `<version>/` and `production.json`.
+class DirectoryStore(Generic[M]):
+    """A `Store` in a local directory: `<version>/` and `production.json`.
 
     Whatever is visible is complete: both appear by rename, after their content is on disk. Writers
     take turns by a lock that the kernel releases when a process dies; readers take none, so that
     a server may have the directory read-only.
+
+    Args:
+        path: The directory; made when it is first written to.
+        kind: What it holds.
     """
 
     unreachable = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kind: type[Bundle[M]]) -> None:
         self.path = path
+        self._kind = kind
 
     def __str__(self) -> str:
         return str(self.path)
 
     def publish(self, directory: Path) -> str:
-        """See `ModelStore.publish`."""
-        bundle = Bundle.open(directory)
+        """See `Store.publish`."""
+        bundle = self._kind.open(directory)
         contents = bundle.contents()
         version = bundle.manifest.version
         with self._lock():
@@ -68,25 +74,25 @@ class DirectoryStore:
         sync_directory(self.path)
 
     def versions(self) -> tuple[str, ...]:
-        """See `ModelStore.versions`."""
+        """See `Store.versions`."""
         with self._readable():
             if not self.path.is_dir():
                 return ()
             names = [entry.name for entry in self.path.iterdir() if entry.is_dir()]
         return tuple(sorted(name for name in names if re.fullmatch(VERSION_PATTERN, name)))
 
-    def manifest(self, version: str) -> Manifest:
-        """See `ModelStore.manifest`."""
-        return Bundle.open(self.fetch(version)).manifest
+    def manifest(self, version: str) -> M:
+        """See `Store.manifest`."""
+        return self._kind.open(self.fetch(version)).manifest
 
     def fetch(self, version: str) -> Path:
-        """See `ModelStore.fetch`."""
+        """See `Store.fetch`."""
         if version not in self.versions():
             raise not_found(self, version)
         return self.path / version
 
     def production(self) -> Pointer | None:
-        """See `ModelStore.production`; raises `StoreError` for a pointer that is malformed."""
+        """See `Store.production`; raises `StoreError` for a pointer that is malformed."""
         path = self.path / POINTER
         with self._readable():
             try:
@@ -96,7 +102,7 @@ class DirectoryStore:
         return decode_pointer(path, content)
 
     def promote(self, version: str) -> Pointer:
-        """See `ModelStore.promote`."""
+        """See `Store.promote`."""
         with self._lock():
             current = self.production()
             pointer = promotion(current, version, self._manifest_sha256(version))
@@ -105,7 +111,7 @@ class DirectoryStore:
             return pointer
 
     def rollback(self) -> Pointer:
-        """See `ModelStore.rollback`."""
+        """See `Store.rollback`."""
         with self._lock():
             version = rollback_target(self, self.production())
             pointer = make_pointer(version, self._manifest_sha256(version), previous=None)
@@ -126,7 +132,7 @@ class DirectoryStore:
 
     def _check_held(self, version: str) -> None:
         try:
-            Bundle.open(self.path / version).verify()
+            self._kind.open(self.path / version).verify()
         except BundleError as error:
             raise VersionExists(
                 f"{self.path} holds a damaged {version}, and versions are immutable ({error}): "

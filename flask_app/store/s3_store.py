@@ -14,18 +14,13 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Generic
 
 from flask_app.errors import BundleError, S3Error, StoreError, VersionExists
-from flask_app.model.bundle import (
-    MANIFEST,
-    VERSION_PATTERN,
-    Bundle,
-    Manifest,
-    checked,
-    parse_manifest,
-)
-from flask_app.model.directory_store import DirectoryStore
-from flask_app.model.store import (
+from flask_app.s3 import S3Folder
+from flask_app.store.bundle import MANIFEST, VERSION_PATTERN, Bundle, M, checked
+from flask_app.store.directory_store import DirectoryStore
+from flask_app.store.store import (
     POINTER,
     Pointer,
     decode_pointer,
@@ -35,7 +30,6 @@ from flask_app.model.store import (
     promotion,
     rollback_target,
 )
-from flask_app.s3 import S3Folder
 
 logger = logging.getLogger(__name__)
 
@@ -45,11 +39,11 @@ KEPT_SECONDS = 3600.0
 """How long the cache keeps what is neither in production nor was before."""
 
 
-class Cache(DirectoryStore):
+class Cache(DirectoryStore[M]):
     """What an `S3Store` has verified; a store that is good to read where S3 is out of reach."""
 
     def production(self) -> Pointer | None:
-        """See `ModelStore.production`; a malformed pointer is as good as none."""
+        """See `Store.production`; a malformed pointer is as good as none."""
         with contextlib.suppress(StoreError):
             return super().production()
         return None
@@ -57,7 +51,7 @@ class Cache(DirectoryStore):
     def holds(self, version: str, manifest_sha256: str | None) -> bool:
         """Whether an undamaged `version` is here, with that manifest if one is given."""
         try:
-            Bundle.open(self.path / version, manifest_sha256=manifest_sha256).verify()
+            self._kind.open(self.path / version, manifest_sha256=manifest_sha256).verify()
         except BundleError:
             return False
         return True
@@ -88,8 +82,8 @@ class Cache(DirectoryStore):
         return self.path / version
 
 
-class S3Store:
-    """A `ModelStore` in S3.
+class S3Store(Generic[M]):
+    """A `Store` in S3.
 
     Where S3 cannot be asked, `production` and `fetch` answer from the cache as far as it goes; all
     other operations raise `S3Error`.
@@ -97,20 +91,22 @@ class S3Store:
     Args:
         url: s3://bucket/prefix.
         cache: Directory for what was read.
+        kind: What it holds.
     """
 
-    def __init__(self, url: str, cache: Path) -> None:
+    def __init__(self, url: str, cache: Path, kind: type[Bundle[M]]) -> None:
         self.unreachable = False
         self._folder = S3Folder(url)
-        self._cache = Cache(cache)
+        self._kind = kind
+        self._cache = Cache(cache, kind)
         self._pointer: Pointer | None = None
 
     def __str__(self) -> str:
         return str(self._folder)
 
     def publish(self, directory: Path) -> str:
-        """See `ModelStore.publish`."""
-        bundle = Bundle.open(directory)
+        """See `Store.publish`."""
+        bundle = self._kind.open(directory)
         version = bundle.manifest.version
         contents = bundle.contents()
         manifest = contents.pop(MANIFEST)
@@ -129,16 +125,16 @@ class S3Store:
         return version
 
     def versions(self) -> tuple[str, ...]:
-        """See `ModelStore.versions`."""
+        """See `Store.versions`."""
         names = (name.removesuffix(f"/{MANIFEST}") for name in self._folder.names())
         return tuple(sorted(name for name in names if re.fullmatch(VERSION_PATTERN, name)))
 
-    def manifest(self, version: str) -> Manifest:
-        """See `ModelStore.manifest`."""
+    def manifest(self, version: str) -> M:
+        """See `Store.manifest`."""
         return self._read_manifest(version, None)[0]
 
     def fetch(self, version: str) -> Path:
-        """See `ModelStore.fetch`; raises `BundleError` for what is not as published."""
+        """See `Store.fetch`; raises `BundleError` for what is not as published."""
         pointer = self._pointer
         sha256 = pointer.manifest_sha256 if pointer and pointer.version == version else None
         if not self._cache.holds(version, sha256):
@@ -148,7 +144,7 @@ class S3Store:
         return self._cache.use(version)
 
     def production(self) -> Pointer | None:
-        """See `ModelStore.production`; raises `StoreError` for a pointer that is malformed."""
+        """See `Store.production`; raises `StoreError` for a pointer that is malformed."""
         try:
             pointer, _ = self._read_pointer()
         except S3Error as error:
@@ -161,12 +157,12 @@ class S3Store:
         return pointer
 
     def promote(self, version: str) -> Pointer:
-        """See `ModelStore.promote`."""
+        """See `Store.promote`."""
         sha256 = self._manifest_sha256(version)
         return self._move(lambda current: promotion(current, version, sha256))
 
     def rollback(self) -> Pointer:
-        """See `ModelStore.rollback`."""
+        """See `Store.rollback`."""
 
         def back(current: Pointer | None) -> Pointer:
             version = rollback_target(self, current)
@@ -213,13 +209,13 @@ class S3Store:
             raise error
         return self._pointer
 
-    def _read_manifest(self, version: str, sha256: str | None) -> tuple[Manifest, bytes]:
+    def _read_manifest(self, version: str, sha256: str | None) -> tuple[M, bytes]:
         plain = re.fullmatch(VERSION_PATTERN, version)
         found = self._folder.get(f"{version}/{MANIFEST}") if plain else None
         if found is None:
             raise not_found(self, version)
         where = f"{self}/{version}/{MANIFEST}"
-        manifest = parse_manifest(where, checked(where, found.content, sha256))
+        manifest = self._kind.parse_manifest(where, checked(where, found.content, sha256))
         if manifest.version != version:
             raise BundleError(
                 f"{where} is that of {manifest.version}: remove it, then publish {version}"

@@ -1,0 +1,1 @@
+"""Stores of bundles: versions that never change, and one pointer that says which is in use."""
