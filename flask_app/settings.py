@@ -62,8 +62,17 @@ class Settings:
         "Version of the store to serve whatever is in production, as a deploy's candidate does; "
         "empty: what is in production.",
     )
+    profile_store: str = _setting(
+        "profiles", "The store of profiles of bidders: a directory, or s3://BUCKET/PREFIX."
+    )
+    profile_cache: Path = _setting(
+        Path(".cache/profiles"), "What model_cache is for models, for profiles."
+    )
     reload_seconds: float = _setting(
-        2.0, "How often a worker looks for a newly promoted model in a directory, s.", minimum=0.05
+        2.0,
+        "How often a worker looks in a directory for a newly promoted model or snapshot of the "
+        "profiles, s.",
+        minimum=0.05,
     )
     s3_reload_seconds: float = _setting(30.0, "How often it looks in S3, s.", minimum=1)
     workers: int = _setting(2, "Gunicorn worker processes.", minimum=1)
@@ -146,15 +155,9 @@ class Settings:
     archive_run_segments: int = _setting(1000, "Most segments that one run ships.", minimum=1)
     release: str = _setting("", "Name of the deployment; GET /ready tells it.")
 
-    @property
-    def model_store_is_remote(self) -> bool:
-        """Whether the model store is in S3."""
-        return self.model_store.startswith("s3://")
-
-    @property
-    def look_seconds(self) -> float:
-        """How often to look for a newly promoted model, s."""
-        return self.s3_reload_seconds if self.model_store_is_remote else self.reload_seconds
+    def look_seconds(self, store: str) -> float:
+        """How often to look for what was newly promoted in `store`, s."""
+        return self.s3_reload_seconds if store.startswith("s3://") else self.reload_seconds
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:

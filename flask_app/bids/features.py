@@ -20,9 +20,6 @@ from flask_app.record import FEATURES
 if TYPE_CHECKING:
     import pandas as pd  # which `score` can do without
 
-LARGE_PART = 0.1
-"""A bidder with this share of an auction's bids took a large part in it."""
-
 _IBIS_TYPES = {"identifier": "string", "amount": "float64", "time": "int64"}
 
 
@@ -33,10 +30,9 @@ def sql(dialect: Literal["duckdb", "pyspark"] = "duckdb") -> str:
 
 
 @cache
-def history_sql() -> dict[str, str]:
-    """Return each of the tables of `history` as a query for DuckDB, by its name."""
-    found = history(_table(tables.AUCTIONS), _table(tables.BIDS))
-    return {name: str(ibis.to_sql(table, dialect="duckdb")) for name, table in found.items()}
+def parts_sql() -> str:
+    """Return `parts` as a query of the tables `auctions` and `bids`, for DuckDB."""
+    return str(ibis.to_sql(parts(_table(tables.AUCTIONS), _table(tables.BIDS)), dialect="duckdb"))
 
 
 def compute(auctions: "pd.DataFrame", bids: "pd.DataFrame") -> "pd.DataFrame":
@@ -65,12 +61,12 @@ def records(auctions: Table, bids: Table) -> Table:
     Returns:
         `auction_id`, `bidder_id` and `FEATURES`.
     """
-    held, parts = _held_and_parts(auctions, bids)
+    held, taken = _held_and_parts(auctions, bids)
     held = held.mutate(
         usual_price=_.starting_price.mean().over(group_by="item_category"),
         duration=_.closes_at - _.opened_at,
     ).cross_join(held.agg(mean_bids=_.bids_of_auction.mean()))
-    parts = parts.join(held, "auction_id").mutate(
+    taken = taken.join(held, "auction_id").mutate(
         his_bids=_.bids.sum().over(group_by="bidder_id"),
         bids_with_seller=_.bids.sum().over(group_by=["bidder_id", "seller_id"]),
         won_share=_won.mean().over(group_by="bidder_id"),
@@ -85,37 +81,28 @@ def records(auctions: Table, bids: Table) -> Table:
         "auction_bids": (1 - _.mean_bids / _.bids_of_auction).clip(lower=0.0),
         "starting_price_average": (1 - _.starting_price / _.usual_price).clip(lower=0.0),
         "early_bidding": (_["first"] - _.opened_at) / _.duration,
-        "winning_ratio": ibis.ifelse(_.ratio >= LARGE_PART, 1 - _.won_share, 0.0),
+        "winning_ratio": ibis.ifelse(_.ratio >= tables.LARGE_PART, 1 - _.won_share, 0.0),
         "auction_duration": _.duration / tables.DAY,
     }
-    return parts.select("auction_id", "bidder_id", **{name: features[name] for name in FEATURES})
+    return taken.select("auction_id", "bidder_id", **{name: features[name] for name in FEATURES})
 
 
-def history(auctions: Table, bids: Table) -> dict[str, Table]:
-    """Add up, by table, what the records of one auction take from all the others.
+def parts(auctions: Table, bids: Table) -> Table:
+    """Say of each bidder in each auction what history keeps of it, in no order.
 
     Returns:
-        `market`: `auctions`, `bids`, in one row; `categories`: `item_category`, `auctions`,
-        `starting_prices`; `bidders`: `bidder_id`, `auctions`, `won`, `bids`; `pairs`: `bidder_id`,
-        `seller_id`, `bids`; `held`: `auction_id` of what was added up. None has auctions without
-        bids.
+        `auction_id`, `seller_id`, `item_category`, `starting_price` and `bids_of_auction` of the
+        auction; `bidder_id`, his `bids` in it and whether he `won` it, 1 or 0.
     """
-    held, parts = _held_and_parts(auctions, bids)
-    parts = parts.join(held, "auction_id").mutate(won=_won)
-    return {
-        "market": held.agg(auctions=_.count(), bids=_.bids_of_auction.sum()),
-        "categories": held.group_by("item_category").agg(
-            auctions=_.count(), starting_prices=_.starting_price.sum()
-        ),
-        "bidders": parts.group_by("bidder_id").agg(
-            auctions=_.count(), won=_.won.sum(), bids=_.bids.sum()
-        ),
-        "pairs": parts.group_by(["bidder_id", "seller_id"]).agg(bids=_.bids.sum()),
-        "held": held.select("auction_id"),
-    }
+    held, taken = _held_and_parts(auctions, bids)
+    return taken.join(held, "auction_id").select(
+        *("auction_id", "seller_id", "item_category", "starting_price", "bids_of_auction"),
+        *("bidder_id", "bids"),
+        won=_won,
+    )
 
 
-_won = (_.winner == _.bidder_id).cast("float64")
+_won = (_.winner == _.bidder_id).cast("int64")
 
 
 def _held_and_parts(auctions: Table, bids: Table) -> tuple[Table, Table]:
@@ -124,10 +111,10 @@ def _held_and_parts(auctions: Table, bids: Table) -> tuple[Table, Table]:
     held = bids.group_by("auction_id").agg(
         bids_of_auction=_.count(), winner=_.leader.argmax(_.turn)
     )
-    parts = bids.group_by(["auction_id", "bidder_id"]).agg(
+    taken = bids.group_by(["auction_id", "bidder_id"]).agg(
         bids=_.count(), first=_.placed_at.min(), last=_.placed_at.max(), run=_.run.max()
     )
-    return held.join(auctions, "auction_id"), parts
+    return held.join(auctions, "auction_id"), taken
 
 
 def _with_leaders(bids: Table) -> Table:

@@ -15,6 +15,8 @@ DAY = 86_400 * 10**6
 """µs."""
 MAX_DURATION = int(MAX_AUCTION_DURATION_DAYS) * DAY
 """Longest auction, µs."""
+LARGE_PART = 0.1
+"""A bidder with this share of an auction's bids took a large part in it."""
 
 Type = Literal["identifier", "amount", "time"]
 

@@ -3,21 +3,18 @@
 Bids that arrive after their day was scored are told.
 """
 
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from flask_app.bids import features
+from flask_app.bids.database import leave_open_auctions, open_database
 from flask_app.bids.reading import Read, read
-from flask_app.errors import DataError, JobError
+from flask_app.errors import DataError
 from flask_app.model.bands import Band
 from flask_app.model.predictor import Predictor
 from flask_app.record import FEATURES
@@ -83,9 +80,11 @@ def run(
     now = now or datetime.now(UTC)
     scorer = Scorer(predictor, now, explain)
     place = open_output(output)
-    with place.work() as work, _database(work, memory_limit) as database:
+    with place.work() as work, open_database(work, memory_limit) as database:
         outcome = Outcome(read(database, auctions, bids, now))
-        outcome.open_auctions = _leave_open_auctions(database, now.date())
+        # An open auction's day is scored as a whole, and today is not over.
+        today = datetime(now.year, now.month, now.day, tzinfo=UTC)
+        outcome.open_auctions = leave_open_auctions(database, today)
         _compute_records(database)
         days = _days(database)
         if unknown := set(again) - set(days):
@@ -103,45 +102,6 @@ def run(
             outcome.days.append(day)
             outcome.bands += bands
     return outcome
-
-
-@contextmanager
-def _database(work: Path, memory_limit: str) -> Iterator[DuckDBPyConnection]:
-    """Give a database in `work`, and tell what to do when memory or disk are not enough for it."""
-    try:
-        database = duckdb.connect(
-            str(work / "tables.duckdb"),
-            config={"memory_limit": memory_limit, "temp_directory": str(work)},
-        )
-    except duckdb.OutOfMemoryException as error:
-        raise _no_room(work, memory_limit, error) from error
-    except duckdb.Error as error:
-        raise DataError(f"memory limit {memory_limit}: {error}: write it as 2GB") from None
-    with database:
-        database.execute(f"SET enable_progress_bar = {sys.stderr.isatty()}")
-        try:
-            yield database
-        except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
-            raise _no_room(work, memory_limit, error) from error
-
-
-def _no_room(work: Path, memory_limit: str, error: duckdb.Error) -> JobError:
-    what = str(error).strip().splitlines()[0]
-    return JobError(
-        f"the database in {work.parent} has no room ({what}): give more than --memory-limit "
-        f"{memory_limit}, or free space on that disk"
-    )
-
-
-def _leave_open_auctions(database: DuckDBPyConnection, today: date) -> int:
-    """Drop the auctions that close today or later: their day is scored as a whole."""
-    midnight = datetime(today.year, today.month, today.day, tzinfo=UTC)
-    is_open = f"closes_at >= {int(midnight.timestamp() * 1e6)}"
-    database.execute(
-        f"DELETE FROM bids WHERE auction_id IN (SELECT auction_id FROM auctions WHERE {is_open})"
-    )
-    ((deleted,),) = database.execute(f"DELETE FROM auctions WHERE {is_open}").fetchall()
-    return int(deleted)
 
 
 def _compute_records(database: DuckDBPyConnection) -> None:

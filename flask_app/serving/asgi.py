@@ -17,6 +17,7 @@ from a2wsgi import WSGIMiddleware
 from flask import Flask
 
 from flask_app.model.stores import open_store
+from flask_app.profiles import snapshot as profiles
 from flask_app.serving.messages import DRY_RUN
 from flask_app.serving.metrics import ServiceMetrics
 from flask_app.serving.microbatch import MicroBatch
@@ -312,5 +313,5 @@ def create() -> Application:
     """Make the application of a Gunicorn worker, as the environment describes it."""
     settings = Settings.from_environment()
     metrics = ServiceMetrics(settings.metrics_dir)
-    service = Service(settings, open_store(settings), metrics)
+    service = Service(settings, open_store(settings), profiles.open_store(settings), metrics)
     return Application(service, create_flask_app(service))

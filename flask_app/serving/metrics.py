@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from flask_app.model.bands import NAMES as BANDS
 from flask_app.model.bundle import Manifest
+from flask_app.profiles import snapshot as profiles
 from flask_app.serving.problems import PROBLEM_TYPES
 
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
@@ -59,14 +60,22 @@ class _Worker(Collector):
 
     def __init__(self) -> None:
         self.model: tuple[Metric, ...] = ()
+        self.profiles: tuple[Metric, ...] = ()
         self.store_unreachable = False
+        self.profile_store_unreachable = False
 
     def collect(self) -> Iterable[Metric]:
         yield from self.model
+        yield from self.profiles
         yield GaugeMetricFamily(
             "shill_model_store_unreachable",
             "1 while the model store cannot be asked; what it held last is served.",
             value=self.store_unreachable,
+        )
+        yield GaugeMetricFamily(
+            "shill_profile_store_unreachable",
+            "1 while the store of profiles cannot be asked; what it held last is used.",
+            value=self.profile_store_unreachable,
         )
 
 
@@ -146,6 +155,12 @@ class ServiceMetrics:
             ["reason"],
             registry=own,
         )
+        self.profile_load_failures = Counter(
+            "shill_profile_load_failures",
+            "Attempts of a worker to load the promoted snapshot of the profiles that failed.",
+            ["reason"],
+            registry=own,
+        )
         self.log_dropped = Counter(
             "shill_prediction_log_dropped",
             "Predictions that were answered but could not be logged.",
@@ -167,6 +182,7 @@ class ServiceMetrics:
         # A counter that is born with its first count hides that count from `increase()`.
         for reason in LOAD_FAILURES:
             self.load_failures.labels(reason)
+            self.profile_load_failures.labels(reason)
         for band in BANDS:
             self.bands.labels(band)
         for name in PROBLEM_TYPES:
@@ -188,6 +204,23 @@ class ServiceMetrics:
             value=loaded_at.timestamp(),
         )
         self._worker.model = (info, loaded)
+
+    def use_profiles(self, manifest: profiles.Manifest) -> None:
+        """Describe the snapshot of the profiles in use from now on."""
+        info = GaugeMetricFamily(
+            "shill_profiles_info", "The snapshot of the profiles in use.", labels=["version"]
+        )
+        info.add_metric([manifest.version], 1.0)
+        until = GaugeMetricFamily(
+            "shill_profiles_until_timestamp_seconds",
+            "When the auctions that it adds up had closed, Unix time.",
+            value=manifest.until.timestamp(),
+        )
+        self._worker.profiles = (info, until)
+
+    def profile_store_unreachable(self, unreachable: bool) -> None:
+        """Tell whether the store of profiles could not be asked lately."""
+        self._worker.profile_store_unreachable = unreachable
 
     def store_unreachable(self, unreachable: bool) -> None:
         """Tell whether the model store could not be asked lately."""

@@ -12,6 +12,7 @@ from flask_app.serving.messages import (
     DRY_RUN,
     EXPLAIN,
     MAX_EXPLAINED,
+    AuctionWithBids,
     Feedback,
     FeedbackReceipt,
     Health,
@@ -19,6 +20,7 @@ from flask_app.serving.messages import (
     Prediction,
     Predictions,
     Readiness,
+    ScoredAuction,
 )
 from flask_app.serving.ndjson import NDJSON
 from flask_app.serving.problems import JSON, PROBLEM_JSON, PROBLEM_TYPES, ProblemDetails
@@ -58,15 +60,45 @@ DRY_RUN_PARAMETER = {
     "schema": {"type": "boolean", "default": False},
 }
 
-EXPLAIN_PARAMETER = {
-    "name": EXPLAIN,
-    "in": "query",
-    "description": "Answer with bands and reasons, too; in an array, at most the "
-    f"{MAX_EXPLAINED} records with the highest probabilities get reasons.",
-    "schema": {"type": "boolean", "default": False},
+
+def _explain_parameter(description: str, *, default: bool) -> dict[str, Any]:
+    schema = {"type": "boolean", "default": default}
+    return {"name": EXPLAIN, "in": "query", "description": description, "schema": schema}
+
+
+EXPLAIN_PARAMETERS = {
+    Prediction: _explain_parameter("Answer with band and reasons, too.", default=False),
+    Predictions: _explain_parameter(
+        f"Answer with bands and reasons, too; at most the {MAX_EXPLAINED} records of an array with "
+        "the highest probabilities get reasons.",
+        default=False,
+    ),
+    ScoredAuction: _explain_parameter(
+        f"Answer with the reasons for what is to review or to block, at most the {MAX_EXPLAINED} "
+        "with the highest probabilities.",
+        default=True,
+    ),
 }
 
 RECORD_EXAMPLE = {field.name: field.json_schema["examples"][0] for field in FIELDS}
+AUCTION_EXAMPLE = {
+    "auction": {
+        "auction_id": "732",
+        "seller_id": "k***s",
+        "starting_price": 9.99,
+        "opened_at": "2026-11-20T18:00:00Z",
+        "closes_at": "2026-11-25T18:00:00Z",
+        "item_category": "watches",
+    },
+    "bids": [
+        {
+            "bid_id": "90210",
+            "bidder_id": "g***r",
+            "amount": 12.5,
+            "placed_at": "2026-11-21T09:30:00Z",
+        }
+    ],
+}
 LABEL_EXAMPLE = {"prediction_id": "01936a3c-5b1e-7c4d-9a2f-0d6e8b7c1f35", "is_shill": True}
 
 
@@ -108,6 +140,15 @@ def operations(max_batch_rows: int) -> tuple[Operation, ...]:
             [RECORD_EXAMPLE],
             "One Record a line, any number. Each is answered while more arrive, by a line with "
             "a Prediction or with the ProblemDetails of this record.",
+        ),
+        Operation(
+            "post",
+            "/score_auction",
+            "Score each bidder of an auction from its bids until now",
+            ScoredAuction,
+            (*BODY_PROBLEMS, "too-many-rows", "contradiction", "no-profiles", *PREDICTION_PROBLEMS),
+            AuctionWithBids,
+            AUCTION_EXAMPLE,
         ),
         Operation(
             "post",
@@ -182,8 +223,8 @@ def _describe(operation: Operation, schema_of: Mapping[Any, Any]) -> dict[str, A
         "responses": responses,
     }
     if operation.takes is not None:
-        explains = [EXPLAIN_PARAMETER] if operation.answers in (Prediction, Predictions) else []
-        description["parameters"] = [DRY_RUN_PARAMETER, *explains]
+        parameters = [DRY_RUN_PARAMETER, EXPLAIN_PARAMETERS.get(operation.answers)]
+        description["parameters"] = [parameter for parameter in parameters if parameter]
         body = {"schema": schema_of[operation.takes], "example": operation.example}
         content: dict[str, Any] = {JSON: body}
         if operation.lines:

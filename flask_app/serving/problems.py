@@ -59,6 +59,9 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "wrong-format": ProblemType(
         422, "A string has the wrong format", "Send the format that is named."
     ),
+    "contradiction": ProblemType(
+        422, "Values contradict each other or the clock", "Correct one of those that are named."
+    ),
     "empty-batch": ProblemType(422, "A list has no items", "Send at least one."),
     "too-many-rows": ProblemType(
         422, "A list has too many items", "Split it into several requests."
@@ -101,6 +104,11 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
         "Try again after the seconds that the Retry-After header names.",
     ),
     "not-ready": ProblemType(503, "The server is not ready", "Try again when /ready answers 200."),
+    "no-profiles": ProblemType(
+        503,
+        "No profiles of bidders are loaded",
+        "Make and promote them: `python -m flask_app profiles make`; /predict needs none.",
+    ),
     "log-unavailable": ProblemType(
         503, "The label log cannot be written", "Try again; nothing was recorded."
     ),

@@ -1,17 +1,18 @@
-"""Follows the model store: what is promoted is loaded, verified and swapped in while serving."""
+"""Follows a store: what is promoted is loaded, verified and swapped in while serving."""
 
 import hashlib
 import logging
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from prometheus_client import Counter
 
 from flask_app.errors import BundleError, ChecksumError, GoldenRowError, S3Error, StoreError
-from flask_app.model.predictor import Predictor
-from flask_app.model.stores import ModelStore
-from flask_app.serving.metrics import ServiceMetrics
 from flask_app.store.bundle import MANIFEST
-from flask_app.store.store import Pointer, make_pointer
+from flask_app.store.store import Pointer, Store, make_pointer
 
 logger = logging.getLogger(__name__)
 
@@ -34,37 +35,56 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
-class Reloader:
-    """Keeps the promoted model loaded, in a thread of its own.
+T_co = TypeVar("T_co", covariant=True)
 
-    A model that cannot be loaded leaves the one in use where it is. It is tried again after 2 s,
-    then ever less often down to once a minute, and at once when another one is promoted. A worker
-    that has no model yet, because it has just started, falls back to the version promoted before.
+
+class Load(Protocol[T_co]):
+    """Loads the bundle in a directory, whose manifest must have a sha256 if one is given."""
+
+    def __call__(self, directory: Path, *, manifest_sha256: str | None) -> T_co:
+        """Raises `BundleError` for what cannot be used."""
+
+
+class Reloader(Generic[T_co]):
+    """Keeps the promoted version loaded, in a thread of its own.
+
+    One that cannot be loaded leaves the one in use where it is. It is tried again after 2 s, then
+    ever less often down to once a minute, and at once when another one is promoted. A worker that
+    has none yet, because it has just started, falls back to the version promoted before.
 
     Attributes:
-        obstacle: Why the promoted model is not the one in use; empty when it is.
+        obstacle: Why the promoted version is not the one in use; empty when it is.
 
     Args:
-        store: Where the promoted model comes from.
+        what: What the store holds, for the log.
+        store: Where the promoted version comes from.
         seconds: How often to look, s.
-        metrics: Where failures are counted.
-        use: Called with each model to use from now on.
+        load: Loads a version.
+        use: Called with each to use from now on.
+        failures: Counts those that cannot be loaded, by reason.
+        tell_unreachable: Told after each look whether the store could not be asked.
         pinned: Version to load instead of the promoted one; empty: the promoted one.
     """
 
     def __init__(
         self,
-        store: ModelStore,
+        what: str,
+        store: Store[Any],
         seconds: float,
-        metrics: ServiceMetrics,
-        use: Callable[[Predictor], None],
+        load: Load[T_co],
+        use: Callable[[T_co], None],
+        failures: Counter,
+        tell_unreachable: Callable[[bool], None],
         pinned: str = "",
     ) -> None:
         self.obstacle = "nothing has been looked for yet"
+        self._what = what
         self._store = store
         self._seconds = seconds
-        self._metrics = metrics
+        self._load_from = load
         self._use = use
+        self._failures = failures
+        self._tell_unreachable = tell_unreachable
         self._pinned = pinned
         self._version: str | None = None
         self._manifest_sha256: str | None = None
@@ -73,10 +93,10 @@ class Reloader:
         self._retry_seconds = FIRST_RETRY_SECONDS
         self._looked = threading.Event()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="reloader", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name=f"{what}-reloader", daemon=True)
 
     def start(self) -> None:
-        """Load the promoted model, as a rule before returning, and follow changes from then on."""
+        """Load the promoted version, as a rule before returning, and follow changes then."""
         self._thread.start()
         self._looked.wait(FIRST_LOOK_SECONDS)
 
@@ -102,11 +122,11 @@ class Reloader:
                 self.obstacle, self._failed = "", None
             elif pointer != self._failed or time.monotonic() >= self._retry_at:
                 self._load(pointer.version, pointer.manifest_sha256)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the model in use goes on
+        except Exception as error:  # noqa: BLE001 - whatever it is, what is in use goes on
             self._fail(pointer, error)
             if self._version is None and pointer is not None and pointer.previous is not None:
                 self._fall_back(pointer.previous)
-        self._metrics.store_unreachable(self._store.unreachable)
+        self._tell_unreachable(self._store.unreachable)
 
     def _wanted(self) -> Pointer | None:
         if not self._pinned:
@@ -118,8 +138,8 @@ class Reloader:
         return make_pointer(self._pinned, sha256, previous=None)
 
     def _load(self, version: str, manifest_sha256: str | None) -> None:
-        self._use(Predictor.load(self._store.fetch(version), manifest_sha256=manifest_sha256))
-        logger.info("model %s is in use", version)
+        self._use(self._load_from(self._store.fetch(version), manifest_sha256=manifest_sha256))
+        logger.info("%s %s is in use", self._what, version)
         self._version, self._manifest_sha256 = version, manifest_sha256
         if manifest_sha256 is not None:
             self.obstacle, self._failed = "", None
@@ -128,14 +148,16 @@ class Reloader:
         try:
             self._load(previous, manifest_sha256=None)
         except Exception as error:  # noqa: BLE001
-            logger.error("the previous model cannot be loaded either: %s", error)  # noqa: TRY400
+            logger.error("the previous %s cannot be loaded either: %s", self._what, error)  # noqa: TRY400
 
     def _fail(self, pointer: Pointer | None, error: Exception) -> None:
         reason = next(name for kind, name in _REASONS if isinstance(error, kind))
-        self._metrics.load_failures.labels(reason).inc()
+        self._failures.labels(reason).inc()
         if str(error) != self.obstacle:  # once, however often it is tried
             unexpected = error if reason == "internal" else None
-            logger.error("the promoted model cannot be loaded: %s", error, exc_info=unexpected)
+            logger.error(
+                "the promoted %s cannot be loaded: %s", self._what, error, exc_info=unexpected
+            )
         self.obstacle = str(error)
         again = pointer is not None and pointer == self._failed
         self._retry_seconds = (

@@ -33,7 +33,13 @@ class Scores(NamedTuple):
 
 
 class LoadedModel:
-    """A predictor in use, and its share of the metrics."""
+    """A predictor in use, and its share of the metrics.
+
+    Attributes:
+        predictor: The model.
+        loaded_at: Since when it is in use.
+        review_from: Probability from which on a record is to be reviewed.
+    """
 
     def __init__(self, predictor: Predictor, metrics: ServiceMetrics) -> None:
         self.predictor = predictor
@@ -44,7 +50,8 @@ class LoadedModel:
         self._shill = metrics.predictions.labels(predictor.version, "shill")
         self._honest = metrics.predictions.labels(predictor.version, "honest")
         bands = predictor.manifest.bands
-        self._thresholds = bands.review.threshold, bands.block.threshold
+        self.review_from = bands.review.threshold
+        self._block_from = bands.block.threshold
         self._bands = [metrics.bands.labels(name) for name in NAMES]
 
     def score(self, rows: Rows) -> Scores:
@@ -103,9 +110,8 @@ class LoadedModel:
             self._shill.inc(shills)
         if shills < len(scores.probabilities):
             self._honest.inc(len(scores.probabilities) - shills)
-        review, block = self._thresholds
-        flagged = sum(probability >= review for probability in scores.probabilities)
-        blocked = sum(probability >= block for probability in scores.probabilities)
+        flagged = sum(probability >= self.review_from for probability in scores.probabilities)
+        blocked = sum(probability >= self._block_from for probability in scores.probabilities)
         counts = (len(scores.probabilities) - flagged, flagged - blocked, blocked)
         for band, count in zip(self._bands, counts, strict=True):
             if count:

@@ -1,15 +1,18 @@
 """What one worker serves, free of any web framework: request body in, response out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from typing import Literal, NamedTuple, Self, TypeVar, cast
 from urllib.parse import parse_qs
 
 import msgspec
 from msgspec import UNSET, Raw
+from msgspec.structs import asdict
 
 from flask_app.log.lines import LoggedLabel, LoggedPrediction
 from flask_app.log.retention import Retention
@@ -17,19 +20,26 @@ from flask_app.log.segment import LABELS
 from flask_app.log.writer import SegmentWriter
 from flask_app.model.predictor import Predictor
 from flask_app.model.stores import ModelStore
-from flask_app.record import Record
+from flask_app.profiles.live import LiveRecord
+from flask_app.profiles.live import records as live_records
+from flask_app.profiles.snapshot import Profiles, ProfileStore
+from flask_app.record import FEATURES, Record
+from flask_app.serving.auctions import Followed, follow_auction, record_of
 from flask_app.serving.messages import (
     FeedbackReceipt,
     Health,
     ModelDescription,
     Prediction,
+    ProfilesInUse,
     Readiness,
+    ScoredAuction,
+    ScoredBidder,
 )
 from flask_app.serving.metrics import ServiceMetrics
 from flask_app.serving.ndjson import NDJSON, slices_of_lines
 from flask_app.serving.problems import JSON, Problem, Response, problem_of
 from flask_app.serving.reloader import Reloader
-from flask_app.serving.rows import Rows, fits_into_lines
+from flask_app.serving.rows import SLICE_ROWS, Rows, fits_into_lines
 from flask_app.serving.scoring import LoadedModel, Scores, least_explained
 from flask_app.serving.validation import BodyDecoder
 from flask_app.settings import Settings
@@ -69,11 +79,11 @@ class Query(NamedTuple):
 
     Attributes:
         dry_run: To be answered, but neither logged nor counted.
-        explain: For bands and reasons.
+        explain: For bands and reasons; None: as the operation does unless told.
     """
 
     dry_run: bool = False
-    explain: bool = False
+    explain: bool | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -81,7 +91,7 @@ class Query(NamedTuple):
         if not text:
             return cls()
         found = parse_qs(text, keep_blank_values=True)
-        return cls(**{name: _flag(name, found.get(name, ["false"])) for name in cls._fields})
+        return cls(**{name: _flag(name, found[name]) for name in cls._fields if name in found})
 
 
 _PLAIN = Query()
@@ -112,20 +122,45 @@ class Service:
     Args:
         settings: Limits, and where the logs are.
         store: Where the promoted model comes from.
+        profile_store: Likewise the profiles of bidders.
         metrics: What the operations count and time.
     """
 
-    def __init__(self, settings: Settings, store: ModelStore, metrics: ServiceMetrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: ModelStore,
+        profile_store: ProfileStore,
+        metrics: ServiceMetrics,
+    ) -> None:
         self.settings = settings
         self.metrics = metrics
         self.model: LoadedModel | None = None
+        self.profiles: Profiles | None = None
         self._reloader = Reloader(
-            store, settings.look_seconds, metrics, self._use, pinned=settings.model_version
+            "model",
+            store,
+            settings.look_seconds(settings.model_store),
+            load=Predictor.load,
+            use=self._use,
+            failures=metrics.load_failures,
+            tell_unreachable=metrics.store_unreachable,
+            pinned=settings.model_version,
+        )
+        self._profile_reloader = Reloader(
+            "snapshot of the profiles",
+            profile_store,
+            settings.look_seconds(settings.profile_store),
+            load=Profiles.load,
+            use=self._use_profiles,
+            failures=metrics.profile_load_failures,
+            tell_unreachable=metrics.profile_store_unreachable,
         )
         self._predict_one = Operation(self.predict)
         self.operations = {
             PREDICT: self._predict_one,
             "/predict_batch": Operation(self.predict_batch, takes=(JSON, NDJSON)),
+            "/score_auction": Operation(self.score_auction),
             "/feedback": Operation(self.feedback, predicts=False),
         }
         self._decoder = BodyDecoder(settings.max_batch_rows)
@@ -144,14 +179,16 @@ class Service:
         )
 
     def start(self) -> None:
-        """Load the promoted model and follow its changes from now on."""
+        """Load the promoted model and profiles, and follow their changes from now on."""
         self._predictions.start()
         self._labels.start()
+        self._profile_reloader.start()
         self._reloader.start()
 
     def stop(self) -> None:
         """Stop following, and force the logs to disk."""
         self._reloader.stop()
+        self._profile_reloader.stop()
         self._large.shutdown()
         self._durable.shutdown()
         self._predictions.close()
@@ -159,6 +196,10 @@ class Service:
 
     def _use(self, predictor: Predictor) -> None:
         self.model = LoadedModel(predictor, self.metrics)
+
+    def _use_profiles(self, profiles: Profiles) -> None:
+        self.profiles = profiles
+        self.metrics.use_profiles(profiles.manifest)
 
     async def answer(self, operation: Operation, body: bytes, head: RequestHead) -> Response:
         """Run an operation on the `body` of a request; every failure becomes problem details."""
@@ -233,16 +274,56 @@ class Service:
         except ValueError:
             slices = await _aside(self._large, body, self._decoder.batch)
         model = self._current_model()
+        parts = self._scored(model, slices, query, 0.0 if query.explain else None)
+        answers = [_encoder.encode(part)[1:-1] async for part in parts]
+        return Response(b'{"predictions":[%b]}' % b",".join(answers))
+
+    async def score_auction(self, body: bytes, query: Query) -> Response:
+        """Score each bidder of one auction from its bids until now and from the profiles."""
+        auction, course, repeated = await _aside(self._large, body, self._followed)
+        model, profiles = self._current_model(), self._current_profiles()
+        found: list[LiveRecord] = []
+        slices = []
+        async for part in _in_turns(_slices(live_records(auction, course, profiles))):
+            found += part
+            slices.append(Rows.of([record_of(auction, live) for live in part], [None] * len(part)))
+        least = math.inf if query.explain is False else model.review_from
+        scored = self._scored(model, slices, query, least)
+        predictions = [prediction async for part in scored for prediction in part]
+        bidders = [
+            ScoredBidder(
+                **asdict(prediction),
+                bidder_id=live.bidder_id,
+                is_seller=live.bidder_id == auction.seller_id,
+                in_profiles=live.known,
+                features=dict(zip(FEATURES, live.features, strict=True)),
+            )
+            for live, prediction in zip(found, predictions, strict=True)
+        ]
+        bidders.sort(key=lambda bidder: -bidder.probability)
+        return _json(
+            ScoredAuction(auction.auction_id, profiles.manifest.version, repeated, bidders)
+        )
+
+    def _followed(self, body: bytes) -> Followed:
+        return follow_auction(self._decoder.auction(body), datetime.now(UTC))
+
+    async def _scored(
+        self, model: LoadedModel, slices: Sequence[Rows], query: Query, least: float | None
+    ) -> AsyncIterator[list[Prediction]]:
+        """Score all of `slices`, then record the predictions of each and yield them.
+
+        With bands, and from the probability `least` on with reasons, unless that is None.
+        """
         scores = [model.score(rows) async for rows in _in_turns(slices)]
-        least = least_explained(scores) if query.explain else 0.0
-        answers = []
-        async for rows, scored in _in_turns(zip(slices, scores, strict=True)):
-            predictions = self._record(model, rows, scored, query)
-            if query.explain:
+        if least is not None:
+            least = max(least, least_explained(scores))
+        async for rows, of in _in_turns(zip(slices, scores, strict=True)):
+            predictions = self._record(model, rows, of, query)
+            if least is not None:
                 explained = model.explained(rows, predictions, least)
                 predictions = [prediction async for prediction in _in_turns(explained)]
-            answers.append(_encoder.encode(predictions)[1:-1])
-        return Response(b'{"predictions":[%b]}' % b",".join(answers))
+            yield predictions
 
     async def _predict_lines(
         self, chunks: AsyncIterator[bytes], query: Query
@@ -317,6 +398,7 @@ class Service:
                 model_version=model.predictor.version,
                 prediction_log=self._log_state(),
                 release=self.settings.release,
+                profiles=self._profiles_in_use(),
             )
         )
 
@@ -344,10 +426,27 @@ class Service:
             )
         )
 
+    def _profiles_in_use(self) -> ProfilesInUse | None:
+        if self.profiles is None:
+            return None
+        manifest = self.profiles.manifest
+        return ProfilesInUse(manifest.version, manifest.until)
+
+    def _current_profiles(self) -> Profiles:
+        if self.profiles is None:
+            raise Problem("no-profiles", f"none are loaded: {self._profile_reloader.obstacle}")
+        return self.profiles
+
     def _current_model(self) -> LoadedModel:
         if self.model is None:
             raise Problem("not-ready", f"no model is loaded: {self._reloader.obstacle}")
         return self.model
+
+
+def _slices(items: Iterator[Item]) -> Iterator[list[Item]]:
+    """Yield `items` as lists for one turn of the event loop each."""
+    while part := [*islice(items, SLICE_ROWS)]:
+        yield part
 
 
 async def _in_turns(items: Iterable[Item]) -> AsyncIterator[Item]:

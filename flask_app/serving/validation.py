@@ -22,7 +22,14 @@ from msgspec import UNSET, Meta, inspect
 
 from flask_app.log.lines import Label
 from flask_app.record import DEFAULT_AUCTION_DURATION_DAYS, FIELDS, Record
-from flask_app.serving.messages import MAX_LABELS, Feedback
+from flask_app.serving.messages import (
+    MAX_BIDS,
+    MAX_LABELS,
+    Auction,
+    AuctionWithBids,
+    Bid,
+    Feedback,
+)
 from flask_app.serving.problems import FieldError, Problem, type_uri
 from flask_app.serving.rows import SLICE_ROWS, Rows, fits_into_lines
 
@@ -56,8 +63,15 @@ class _Labels(msgspec.Struct, forbid_unknown_fields=True):
     labels: list[Label]
 
 
+class _AnyAuctionWithBids(msgspec.Struct, forbid_unknown_fields=True):
+    """`AuctionWithBids` of any length, for the same reason."""
+
+    auction: Auction
+    bids: list[Bid]
+
+
 class BodyDecoder:
-    """Decodes the bodies of `POST /predict`, `POST /predict_batch` and `POST /feedback`.
+    """Decodes the bodies of the routes that take one.
 
     Args:
         max_batch_rows: Most records in a batch.
@@ -72,6 +86,7 @@ class BodyDecoder:
         self._one = msgspec.json.Decoder(Record)
         self._documents = msgspec.json.Decoder(list[msgspec.Raw])
         self._labels = msgspec.json.Decoder(_Labels)
+        self._auction = msgspec.json.Decoder(_AnyAuctionWithBids)
 
     def one(self, body: bytes) -> Record:
         """Decode one record; raises `Problem` if the body is anything else."""
@@ -122,10 +137,19 @@ class BodyDecoder:
                 return labels
         return cast(Feedback, explain(body, Feedback)).labels
 
+    def auction(self, body: bytes) -> AuctionWithBids:
+        """Decode an auction and its bids; raises `Problem` if the body is anything else."""
+        with contextlib.suppress(ValueError, RecursionError):
+            found = self._auction.decode(body)
+            _check_count(found.bids, MAX_BIDS, "/bids")
+            if _quotes_of_auction(found) == body.count(b'"'):
+                return AuctionWithBids(found.auction, found.bids)
+        return cast(AuctionWithBids, explain(body, AuctionWithBids))
+
 
 def _check_count(items: Sequence[object], most: int, pointer: str) -> None:
     if len(items) > most:
-        raise _refusal([_too_many(len(items), most, pointer)], Counter())
+        refuse(iter([_too_many(len(items), most, pointer)]))
 
 
 def _quotes_of_labels(labels: list[Label]) -> int:
@@ -133,6 +157,13 @@ def _quotes_of_labels(labels: list[Label]) -> int:
     times = sum(label.labelled_at is not UNSET for label in labels)
     # The key of the list; of each label two keys and the id, and a time's key and value.
     return 2 * (1 + 3 * len(labels) + 2 * times)
+
+
+def _quotes_of_auction(found: _AnyAuctionWithBids) -> int:
+    """Count the quotation marks that spell `found` when no key is repeated; see `_quotes`."""
+    category = found.auction.item_category is not UNSET
+    # Two keys; of the auction five keys and four strings; of each bid four keys and three strings.
+    return 2 * (2 + 9 + 2 * category + 7 * len(found.bids))
 
 
 def _quotes(records: list[Record]) -> int:
@@ -175,10 +206,7 @@ def explain(body: bytes, kind: Any) -> Any:
             return msgspec.convert(document.value, kind)
         except msgspec.ValidationError:
             pass
-    errors = document.errors(document.value, inspect.type_info(kind), "")
-    shown = list(islice(errors, MAX_ERRORS))
-    if shown:
-        raise _refusal(shown, Counter(error.type for error in errors))
+    refuse(document.errors(document.value, inspect.type_info(kind), ""))
     try:
         return msgspec.convert(document.value, kind)
     except msgspec.ValidationError as error:
@@ -198,12 +226,17 @@ def _values(kind: inspect.Type) -> int:
             return 1
 
 
-def _refusal(shown: list[FieldError], omitted: Counter[str]) -> Problem:
+def refuse(errors: Iterator[FieldError]) -> None:
+    """Raise `Problem` with the first of `errors`, if there are any."""
+    shown = list(islice(errors, MAX_ERRORS))
+    if not shown:
+        return
+    omitted = Counter(error.type for error in errors)
     kinds = {error.type for error in shown} | omitted.keys()
     more = len(shown) + omitted.total() - 1
     detail = str(shown[0]) + (f" (and {more} more)" if more else "")
     name = kinds.pop().partition("#")[2] if len(kinds) == 1 else "invalid-body"
-    return Problem(name, detail, errors=shown, omitted_errors=omitted.total())
+    raise Problem(name, detail, errors=shown, omitted_errors=omitted.total())
 
 
 class _NotFinite(NamedTuple):

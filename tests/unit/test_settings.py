@@ -64,8 +64,8 @@ def test_what_kubernetes_sets_for_a_service_of_our_name_is_passed_over(service: 
 
 
 def test_a_store_in_s3_is_looked_at_less_often() -> None:
-    assert Settings(model_store="models").look_seconds == 2
-    assert Settings(model_store="s3://bucket/models").look_seconds == 30
+    assert Settings().look_seconds("models") == 2
+    assert Settings().look_seconds("s3://bucket/models") == 30
 
 
 def test_the_page_of_settings_is_up_to_date() -> None:

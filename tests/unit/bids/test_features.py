@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from flask_app.bids import tables
-from flask_app.bids.features import LARGE_PART, compute
+from flask_app.bids.features import compute
+from flask_app.bids.tables import LARGE_PART
 from flask_app.data.dataset import Dataset
 from flask_app.record import FEATURES
 from flask_app.simulator.simulation import hold_auctions

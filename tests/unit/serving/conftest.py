@@ -6,12 +6,15 @@ from pathlib import Path
 import pytest
 
 from flask_app.model.bundle import Bundle
+from flask_app.profiles.snapshot import Snapshot
 from flask_app.record import FEATURES
 from flask_app.serving.metrics import ServiceMetrics
 from flask_app.serving.service import Service
 from flask_app.settings import Settings
+from flask_app.simulator.simulation import Simulation, hold_auctions
 from flask_app.store.directory_store import DirectoryStore
 from tests.bundles import make_bundle
+from tests.profiles import make_profiles
 
 RECORD: dict[str, object] = {"auction_id": "732"} | dict.fromkeys(FEATURES, 0.5)
 
@@ -39,9 +42,26 @@ def settings(tmp_path: Path) -> Settings:
     )
 
 
+@pytest.fixture(scope="session")
+def site() -> Simulation:
+    """An auction site of which the profiles add up all auctions."""
+    return hold_auctions(40, seed=7)
+
+
+@pytest.fixture(scope="session")
+def profiles(site: Simulation, tmp_path_factory: pytest.TempPathFactory) -> DirectoryStore:
+    """A store with the snapshot in use; not to be changed."""
+    store = DirectoryStore(tmp_path_factory.mktemp("profiles"), Snapshot)
+    made = make_profiles(tmp_path_factory.mktemp("snapshot"), site.auctions, site.bids)
+    store.promote(store.publish(made))
+    return store
+
+
 @pytest.fixture
-def service(settings: Settings, published: DirectoryStore) -> Iterator[Service]:
-    service = Service(settings, published, ServiceMetrics())
+def service(
+    settings: Settings, published: DirectoryStore, profiles: DirectoryStore
+) -> Iterator[Service]:
+    service = Service(settings, published, profiles, ServiceMetrics())
     service.start()
     yield service
     service.stop()

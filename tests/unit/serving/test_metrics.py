@@ -87,8 +87,11 @@ def test_what_alerts_count_is_there_from_the_start() -> None:
     assert registry.get_sample_value("shill_http_request_duration_seconds_count", failed) == 0
 
 
-def test_every_metric_is_documented_and_nothing_else(published: DirectoryStore) -> None:
+def test_every_metric_is_documented_and_nothing_else(
+    published: DirectoryStore, profiles: DirectoryStore
+) -> None:
     metrics = ServiceMetrics()
+    metrics.use_profiles(profiles.manifest(*profiles.versions()))
     manifest = Bundle.open(published.fetch(published.versions()[0])).manifest
     metrics.use_model(manifest, datetime.now(UTC))
     exposed = {

@@ -25,8 +25,20 @@ class Subject:
         self.used: list[str] = []
         self.now = 1000.0
         self.metrics = ServiceMetrics()
-        self.reloader = Reloader(store, 0.01, self.metrics, self._use)
+        self.reloader = self.follow(store)
         monkeypatch.setattr(reloader.time, "monotonic", lambda: self.now)
+
+    def follow(self, store: DirectoryStore, pinned: str = "") -> Reloader:
+        return Reloader(
+            "model",
+            store,
+            0.01,
+            load=Predictor.load,
+            use=self._use,
+            failures=self.metrics.load_failures,
+            tell_unreachable=self.metrics.store_unreachable,
+            pinned=pinned,
+        )
 
     def _use(self, predictor: Predictor) -> None:
         self.used.append(predictor.version)
@@ -71,7 +83,7 @@ def test_a_pinned_version_is_loaded_whatever_is_in_production(
     store: DirectoryStore, subject: Subject
 ) -> None:
     first, second = store.versions()
-    pinned = Reloader(store, 0.01, subject.metrics, subject._use, pinned=second)
+    pinned = subject.follow(store, pinned=second)
     for version in (first, second, first):
         store.promote(version)
         pinned.check()
@@ -88,7 +100,7 @@ def test_a_pinned_version_that_cannot_be_loaded_is_never_replaced_by_another(
         damage(store, second)
     else:
         shutil.rmtree(store.path / second)
-    pinned = Reloader(store, 0.01, subject.metrics, subject._use, pinned=second)
+    pinned = subject.follow(store, pinned=second)
     for _ in range(3):
         pinned.check()
     assert subject.used == []

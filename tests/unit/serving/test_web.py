@@ -181,7 +181,7 @@ def test_each_of_the_json_lines_has_reasons(client: FlaskClient) -> None:
     assert refused["status"] == 422
 
 
-@pytest.mark.parametrize("path", ["/predict", "/predict_batch", "/feedback"])
+@pytest.mark.parametrize("path", ["/predict", "/predict_batch", "/score_auction", "/feedback"])
 def test_bad_bodies_are_problems_on_every_route(client: FlaskClient, path: str) -> None:
     assert problem(client.post(path, data=b"{}")) == "unsupported-media-type"
     assert problem(client.post(path, data=b"{", content_type="application/json")) == (
@@ -219,8 +219,11 @@ def test_labels_are_recorded_with_the_time_they_arrive(
     assert len(list(LogReader(service.settings.log_dir, LoggedPrediction))) == 1
 
 
-def test_without_a_model_there_is_a_reason(settings: Settings, tmp_path: Path) -> None:
-    service = Service(settings, DirectoryStore(tmp_path / "empty", Bundle), ServiceMetrics())
+def test_without_a_model_there_is_a_reason(
+    settings: Settings, tmp_path: Path, profiles: DirectoryStore
+) -> None:
+    nothing = DirectoryStore(tmp_path / "empty", Bundle)
+    service = Service(settings, nothing, profiles, ServiceMetrics())
     service.start()
     client = create_flask_app(service).test_client()
     for answer in (
