@@ -49,6 +49,11 @@ output "model_store" {
   value       = "s3://${module.s3.name}/models"
 }
 
+output "profile_store" {
+  description = "Store of profiles in that bucket, for `python -m flask_app profiles` (SHILL_PROFILE_STORE)."
+  value       = "s3://${module.s3.name}/profiles"
+}
+
 output "log_group_prefix" {
   description = "Prefix of the log groups."
   value       = local.path

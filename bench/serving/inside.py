@@ -13,6 +13,7 @@ from bench.serving.material import Material, Workload
 from bench.serving.prepare import CACHE
 from flask_app.model.bundle import Bundle
 from flask_app.model.predictor import Predictor
+from flask_app.profiles.snapshot import Snapshot
 from flask_app.serving.metrics import ServiceMetrics
 from flask_app.serving.problems import JSON
 from flask_app.serving.service import RequestHead, Service
@@ -41,7 +42,8 @@ def inside_ms(material: Material, workload: Workload) -> dict[str, float]:
             settings = Settings.from_environment()
         decoder = BodyDecoder(settings.max_batch_rows)
         store = DirectoryStore(material.store, Bundle)
-        service = Service(settings, store, ServiceMetrics(Path(scratch)))
+        profiles = DirectoryStore(Path(scratch) / "profiles", Snapshot)
+        service = Service(settings, store, profiles, ServiceMetrics(Path(scratch)))
         service.start()
         operation = service.operations[workload.path]
         loop = asyncio.new_event_loop()

@@ -55,7 +55,7 @@ class Workload:
     def asked(self, server: str, path: str, body_of: Callable[[dict[str, Any]], Any]) -> "Workload":
         """Ask the same of a server that wants a record in a body of its own, at its own path."""
         contents = [body_of(json.loads(body)) for body in self.bodies]
-        return replace(self, path=path, **_written(server, contents))
+        return replace(self, path=path, **write_bodies(server, contents))
 
 
 @dataclass(frozen=True)
@@ -138,11 +138,11 @@ def _workloads(records: list[dict[Any, Any]]) -> tuple[Workload, ...]:
 def _workload(
     name: str, path: str, connections: int, contents: list[Any], rows: list[list[int]]
 ) -> Workload:
-    written = _written(path.strip("/"), contents)
+    written = write_bodies(path.strip("/"), contents)
     return Workload(name, path, connections, rows=tuple(map(tuple, rows)), **written)
 
 
-def _written(name: str, contents: list[Any]) -> dict[str, Any]:
+def write_bodies(name: str, contents: list[Any]) -> dict[str, Any]:
     """Write bodies to a file, one a line; returns both."""
     bodies = tuple(json.dumps(content).encode() for content in contents)
     file = CACHE / f"{name}.jsonl"

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from flask_app.simulator.simulation import hold_auctions
 from tests.bundles import make_bundle
 from tests.integration.server import Server, running
+from tests.profiles import make_profiles
 
 Bundles = tuple[Path, Path]
 Serve = Callable[..., Server]
@@ -32,10 +34,19 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Bundles:
     return make_bundle(parent, seed=0), make_bundle(parent, seed=1)
 
 
+@pytest.fixture(scope="session")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Profiles from simulated auctions."""
+    site = hold_auctions(20)
+    return make_profiles(tmp_path_factory.mktemp("snapshot"), site.auctions, site.bids)
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, bundles: Bundles) -> Iterator[Server]:
-    """A service with two workers that the tests of a module share."""
-    with running(tmp_path_factory.mktemp("server"), bundles) as server:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, bundles: Bundles, snapshot: Path
+) -> Iterator[Server]:
+    """A service with two workers and profiles that the tests of a module share."""
+    with running(tmp_path_factory.mktemp("server"), bundles, snapshot) as server:
         yield server
 
 

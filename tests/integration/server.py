@@ -23,6 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from flask_app.log.lines import LoggedPrediction
 from flask_app.model.bundle import Bundle
+from flask_app.profiles.snapshot import Snapshot
 from flask_app.record import FEATURES
 from flask_app.store.directory_store import DirectoryStore
 from tests.traffic import LogReader
@@ -97,6 +98,7 @@ class Server:
     ) -> None:
         directory.mkdir(exist_ok=True)
         self.store = DirectoryStore(directory / "models", Bundle)
+        self.profiles = DirectoryStore(directory / "profiles", Snapshot)
         self.log_dir = directory / "predictions"
         self.output = directory / "server.log"
         self.port = port or free_port()
@@ -106,6 +108,7 @@ class Server:
             "log_dir": self.log_dir,
             "metrics_dir": directory / "metrics",
             "model_store": self.store.path,
+            "profile_store": self.profiles.path,
             "reload_seconds": 0.05,
         }
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("SHILL_")} | {
@@ -200,12 +203,19 @@ class Server:
 
 
 @contextmanager
-def running(directory: Path, bundles: Iterable[Path] = (), **settings: Any) -> Iterator[Server]:
-    """Run a service in `directory` that has published `bundles` and promoted the first."""
+def running(
+    directory: Path, bundles: Iterable[Path] = (), snapshot: Path | None = None, **settings: Any
+) -> Iterator[Server]:
+    """Run a service in `directory` that has published `bundles` and promoted the first.
+
+    It uses `snapshot` for profiles, if there is one.
+    """
     server = Server(directory, **settings)
     versions = [server.store.publish(bundle) for bundle in bundles]
     if versions:
         server.store.promote(versions[0])
+    if snapshot:
+        server.profiles.promote(server.profiles.publish(snapshot))
     server.start()
     try:
         yield server

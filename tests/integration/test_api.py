@@ -13,6 +13,7 @@ from tests.traffic import LogReader
 ROUTES = {
     "/predict": "OPTIONS, POST",
     "/predict_batch": "OPTIONS, POST",
+    "/score_auction": "OPTIONS, POST",
     "/feedback": "OPTIONS, POST",
     "/health": "GET, HEAD, OPTIONS",
     "/ready": "GET, HEAD, OPTIONS",
@@ -114,7 +115,7 @@ def test_what_does_not_exist_is_a_problem_too(server: Server, path: str) -> None
         {"Content-Type": "application/json", "Content-Encoding": "gzip"},
     ],
 )
-@pytest.mark.parametrize("path", ["/predict", "/predict_batch", "/feedback"])
+@pytest.mark.parametrize("path", ["/predict", "/predict_batch", "/score_auction", "/feedback"])
 def test_only_plain_json_is_taken(server: Server, path: str, headers: dict[str, str]) -> None:
     answer = server.request("POST", path, b"{}", headers=headers)
     assert (answer.status, problem(answer)) == (415, "unsupported-media-type")
@@ -125,7 +126,7 @@ def test_the_media_type_may_have_parameters_and_any_case(server: Server) -> None
     assert server.request("POST", "/predict", RECORD, headers=headers).status == 200
 
 
-@pytest.mark.parametrize("path", ["/predict", "/predict_batch", "/feedback"])
+@pytest.mark.parametrize("path", ["/predict", "/predict_batch", "/score_auction", "/feedback"])
 @pytest.mark.parametrize("chunked", [True, False])
 def test_a_body_beyond_the_limit_is_refused_and_the_client_gets_to_know(
     server: Server, path: str, chunked: bool

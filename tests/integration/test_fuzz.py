@@ -12,7 +12,7 @@ from tests.integration.server import Server
 ROOT = Path(__file__).parents[2]
 CASES = int(os.environ.get("FUZZ_CASES", "2500"))
 # Shares of the cases by what they cost to make; the first run adds what varies little.
-SHARES = {"/predict": 0.6, "/predict_batch": 0.22, "/feedback": 0.14}
+SHARES = {"/predict": 0.5, "/predict_batch": 0.2, "/score_auction": 0.12, "/feedback": 0.14}
 
 HOOKS = {"PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.integration.fuzz_hooks"}
 

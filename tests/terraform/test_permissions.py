@@ -21,6 +21,7 @@ HOST = f"arn:aws:iam::{ACCOUNT}:role/shill-production-host"
 MUST = [
     ("s3:GetObject", f"{BUCKET}/models/production.json", {}),
     ("s3:GetObject", f"{BUCKET}/models/uci562-0123456789ab/model.onnx", {}),
+    ("s3:GetObject", f"{BUCKET}/profiles/production.json", {}),
     ("s3:ListBucket", BUCKET, {"s3:prefix": "models/"}),
     ("s3:ListBucket", BUCKET, {"s3:prefix": "predictions/dt=2026-11-24/"}),
     ("s3:PutObject", f"{BUCKET}/predictions/dt=2026-11-24/segment.parquet", {}),
@@ -44,6 +45,7 @@ MUST_NOT = [
     # Models are chosen elsewhere, and nothing is deleted.
     ("s3:PutObject", f"{BUCKET}/models/production.json", {}),
     ("s3:PutObject", f"{BUCKET}/models/uci562-0123456789ab/model.onnx", {}),
+    ("s3:PutObject", f"{BUCKET}/profiles/production.json", {}),
     ("s3:DeleteObject", f"{BUCKET}/models/uci562-0123456789ab/model.onnx", {}),
     ("s3:DeleteObjectVersion", f"{BUCKET}/models/uci562-0123456789ab/model.onnx", {}),
     ("s3:DeleteObject", f"{BUCKET}/predictions/dt=2026-11-24/segment.parquet", {}),

@@ -37,6 +37,7 @@ def test_the_server_s_context_is_serving_code_without_training_tests_or_caches()
     assert [n for n in files if n.startswith("flask_app/commands/")] == [
         "flask_app/commands/__init__.py",
         "flask_app/commands/model.py",
+        "flask_app/commands/profiles.py",
         "flask_app/commands/table.py",
     ]
 
@@ -51,7 +52,7 @@ def test_the_drift_job_s_context_is_its_code_without_server_and_training() -> No
 @pytest.mark.parametrize(
     ("dockerfile", "modules"),
     [
-        (SERVER, "flask_app.serving.asgi, flask_app.commands.model"),
+        (SERVER, "flask_app.serving.asgi, flask_app.commands.model, flask_app.commands.profiles"),
         (DRIFT, "flask_app.commands.drift, flask_app.commands.ship"),
     ],
 )

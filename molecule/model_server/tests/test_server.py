@@ -39,6 +39,21 @@ def test_every_golden_row_has_the_probability_it_was_published_with(
     )
 
 
+def test_it_scores_auctions_with_the_controllers_profiles(ask: Ask) -> None:
+    profiles = ask("/ready")["profiles"]
+    auction = {
+        "auction_id": "new",
+        "seller_id": "s1",
+        "starting_price": 1,
+        "opened_at": "2026-01-01T00:00:00Z",
+        "closes_at": "2026-01-04T00:00:00Z",
+    }
+    bid = {"bid_id": "1", "bidder_id": "b1", "amount": 2, "placed_at": "2026-01-02T00:00:00Z"}
+    answer = ask("/score_auction?dry_run=true", {"auction": auction, "bids": [bid]})
+    assert answer["profiles"] == profiles["version"]
+    assert [bidder["bidder_id"] for bidder in answer["bidders"]] == ["b1"]
+
+
 def test_the_container_has_few_rights_and_firm_limits(container: Container) -> None:
     described = container()
     limits = described["HostConfig"]
@@ -56,9 +71,12 @@ def test_the_container_has_few_rights_and_firm_limits(container: Container) -> N
     assert "max-size" in limits["LogConfig"]["Config"]
 
 
-def test_it_may_write_predictions_but_not_models(host: Host, container: Container) -> None:
+def test_it_may_write_predictions_but_neither_models_nor_profiles(
+    host: Host, container: Container
+) -> None:
     name = container()["Name"]
-    attempts = {"/models/x": False, "/opt/shill/x": False, "/predictions/x": True, "/tmp/x": True}  # noqa: S108
+    attempts = dict.fromkeys(("/models/x", "/profiles/x", "/opt/shill/x"), False)
+    attempts |= {"/predictions/x": True, "/tmp/x": True}  # noqa: S108
     for path, allowed in attempts.items():
         assert host.run(f"docker exec {name} touch {path}").succeeded is allowed, path
     host.check_output(f"docker exec {name} rm /predictions/x")
@@ -73,6 +91,7 @@ def test_its_environment_is_settings_and_nothing_secret(container: Container) ->
         "SHILL_BIND",
         "SHILL_LOG_DIR",
         "SHILL_MODEL_STORE",
+        "SHILL_PROFILE_STORE",
         "SHILL_RELEASE",
     }
 
@@ -82,6 +101,7 @@ def test_its_environment_is_settings_and_nothing_secret(container: Container) ->
     [
         ("/var/lib/shill", "root", 0o755),
         ("/var/lib/shill/models", "shill", 0o755),
+        ("/var/lib/shill/profiles", "shill", 0o755),
         ("/var/lib/shill/predictions", "shill", 0o750),
         ("/var/log/shill/deploy.log", "root", 0o640),
     ],

@@ -3,9 +3,9 @@
 locals {
   bucket = "arn:${var.partition}:s3:::${var.bucket}"
 
-  # A host reads models and never writes them: who takes over a host must not choose what all others
-  # serve. It adds to the rest and deletes nothing; the bucket's lifecycle does.
-  read_prefixes  = ["models"]
+  # A host reads models and profiles and never writes them: who takes over a host must not choose what
+  # all others serve. It adds to the rest and deletes nothing; the bucket's lifecycle does.
+  read_prefixes  = ["models", "profiles"]
   write_prefixes = ["predictions", "labels", "reports", "backups"]
 
   statements = concat(

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from flask_app.cli import main
-from flask_app.profiles.snapshot import DATABASE, Manifest, Profiles, Snapshot
+from flask_app.profiles.snapshot import DATABASE, Manifest, Profiles, Snapshot, open_store
+from flask_app.settings import Settings
 from flask_app.store.directory_store import DirectoryStore
+from tests.s3 import BUCKET, S3
 
 
 @pytest.fixture
@@ -96,3 +98,17 @@ def test_wrong_tables_change_nothing(
     assert make(site) == 1
     assert "placed_at" in capsys.readouterr().err
     assert store.versions() == ()
+
+
+def test_profiles_may_be_in_s3(
+    site: Path, tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHILL_PROFILE_STORE", f"s3://{BUCKET}/profiles")
+    monkeypatch.setenv("SHILL_PROFILE_CACHE", str(tmp_path / "cache"))
+    assert make(site) == 0
+    server = open_store(Settings.from_environment())
+    pointer = server.production()
+    assert pointer is not None
+    profiles = Profiles.load(server.fetch(pointer.version), manifest_sha256=pointer.manifest_sha256)
+    assert profiles.manifest.auctions == 8
+    assert f"profiles/{pointer.version}/{DATABASE}" in s3.objects("profiles/")

@@ -1,0 +1,1 @@
+"""Auctions scored while they run, and the profiles that this takes."""
