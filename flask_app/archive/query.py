@@ -105,7 +105,7 @@ def _nothing(kind: Kind) -> str:
 def _lines(kind: Kind, segments: list[Path]) -> str:
     """Return SQL for the whole lines of `segments`."""
     paths = ", ".join(_quoted(str(path)) for path in segments)
-    fields: dict[str, str] = {}  # every line has them
+    fields: dict[str, str] = {}
     nested: dict[str, list[str]] = {}
     columns = []
     for name, (path, of) in kind.columns.items():
@@ -119,7 +119,7 @@ def _lines(kind: Kind, segments: list[Path]) -> str:
         else:
             fields[outer] = sql_type
     fields |= {outer: f"STRUCT({', '.join(inner)})" for outer, inner in nested.items()}
-    whole = [f'"{name}" IS NOT NULL' for name in fields]
+    whole = [f'"{name}" IS NOT NULL' for name in kind.always]
     types = ", ".join(f'"{name}": {_quoted(of)}' for name, of in fields.items())
     return (
         f"SELECT {', '.join(columns)}, dt FROM read_ndjson([{paths}], columns={{{types}}}, "  # noqa: S608

@@ -41,6 +41,11 @@ class Kind:
     columns: dict[str, tuple[str, pa.DataType]]
 
     @property
+    def always(self) -> list[str]:
+        """What every line has, by the name it has there."""
+        return [field.name for field in msgspec.structs.fields(self.line) if field.required]
+
+    @property
     def schema(self) -> pa.Schema:
         """The schema of its Parquet files."""
         return pa.schema([(name, kind) for name, (_, kind) in self.columns.items()])
@@ -81,6 +86,10 @@ LABELS = Kind(
         "is_shill": ("is_shill", pa.bool_()),
         "labelled_at": ("labelled_at", _UTC),
         "at": ("at", _UTC),
+        "skipped": ("skipped", pa.bool_()),
+        "reviewer": ("reviewer", pa.string()),
+        "comment": ("comment", pa.string()),
+        "weight": ("weight", pa.float64()),
     },
 )
 KINDS = (PREDICTIONS, LABELS)

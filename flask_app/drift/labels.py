@@ -27,7 +27,7 @@ _decode_judged = msgspec.json.Decoder(_Judged).decode
 class _Known(msgspec.Struct, gc=False):
     """What is known about a prediction: the last label, and when it and the first came, s."""
 
-    is_shill: bool
+    is_shill: bool | None
     last: float
     first: float
 
@@ -111,7 +111,7 @@ def _join(
             if of_model in line:
                 labelled.made += 1
             entry = known.pop(line[ID], None)
-            if entry is None:
+            if entry is None or entry.is_shill is None:
                 continue
             with contextlib.suppress(msgspec.DecodeError):  # the window's findings count it
                 judged = _decode_judged(line)

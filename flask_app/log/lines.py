@@ -37,12 +37,28 @@ class Label(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
 
 
 class LoggedLabel(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the label log; of several for one prediction the last holds."""
+    """One line of the label log; of several for one prediction the last holds.
+
+    Attributes:
+        prediction_id: What is judged.
+        is_shill: Whether the bidder was a shill; None: nobody says, though somebody may have before.
+        labelled_at: When it became known.
+        at: When it was written.
+        skipped: Whether who looked did not want to judge.
+        reviewer: Who looked.
+        comment: What he has to say.
+        weight: For how many predictions this one was drawn, itself included; absent where it was
+            not drawn.
+    """
 
     prediction_id: PredictionId
-    is_shill: bool
+    is_shill: bool | None = None
     labelled_at: datetime
     at: datetime
+    skipped: bool | UnsetType = UNSET
+    reviewer: str | UnsetType = UNSET
+    comment: str | UnsetType = UNSET
+    weight: float | UnsetType = UNSET
 
 
 _PastRecord = msgspec.defstruct(

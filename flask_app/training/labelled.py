@@ -13,6 +13,7 @@ from flask_app.record import FEATURES
 _BIDDER = "coalesce(p.bidder_id, p.prediction_id)"
 _COMPLETE = " AND ".join(f"p.{name} IS NOT NULL" for name in FEATURES)
 _LABELLED = f"""
+SELECT * FROM (
 SELECT
   p.auction_id,
   {_BIDDER} AS bidder_id,
@@ -24,7 +25,8 @@ QUALIFY 1 = row_number() OVER (
   PARTITION BY p.auction_id, {_BIDDER}
   ORDER BY l."at" DESC, l.labelled_at DESC, p.prediction_id DESC
 )
-ORDER BY p.auction_id, {_BIDDER}
+) WHERE is_shill IS NOT NULL
+ORDER BY auction_id, bidder_id
 """  # noqa: S608 - made of the record's names
 
 

@@ -43,6 +43,10 @@ def test_nothing_anywhere_is_no_rows_of_known_types(host: Host, tmp_path: Path) 
             "is_shill": "BOOLEAN",
             "labelled_at": "TIMESTAMP",
             "at": "TIMESTAMP",
+            "skipped": "BOOLEAN",
+            "reviewer": "VARCHAR",
+            "comment": "VARCHAR",
+            "weight": "DOUBLE",
             "dt": "DATE",
         }
 

@@ -58,6 +58,16 @@ def test_the_last_label_holds_wherever_it_was_written(log: Path) -> None:
     assert found.delays == [HOUR - 120]
 
 
+def test_a_label_that_was_taken_back_is_none(log: Path) -> None:
+    write(log, [prediction(NOW - HOUR)])
+    identifier = prediction_id(NOW - HOUR)
+    write_labels(log, [label(identifier, True, NOW - 60), label(identifier, None, NOW - 30)])
+    found = labelled(log)
+    assert (found.labels, found.unknown) == ([], 0)
+    write_labels(log, [label(identifier, False, NOW)])
+    assert labelled(log).labels == [False]
+
+
 def test_sending_labels_again_changes_nothing(log: Path) -> None:
     write(log, [prediction(NOW - HOUR, number) for number in range(4)])
     labels = [label(prediction_id(NOW - HOUR, number), number == 2, NOW) for number in range(3)]

@@ -57,6 +57,17 @@ def test_each_labelled_prediction_is_a_record(log: Log, capsys: pytest.CaptureFi
     assert (frame[[name for name in FEATURES if name != "bidding_ratio"]] == 0.5).all(axis=None)
 
 
+def test_a_label_that_was_taken_back_is_none(log: Log) -> None:
+    lines = [log.predict(1, "a1"), log.predict(2, "a1", "b2"), log.predict(3, "a2")]
+    write(log.directory, lines)
+    log.label(lines, shill=lines[0])
+    write_labels(log.directory, [label(lines[2].prediction_id, None, NOW + 60)])
+
+    assert log.make() == 0
+
+    assert log.rows() == [("a1", "b1", 0.01, 1), ("a1", "b2", 0.02, 0)]
+
+
 def test_of_several_labels_the_last_holds(log: Log) -> None:
     one, other = log.predict(1, "a1"), log.predict(2, "a2")
     write(log.directory, [one, other])
