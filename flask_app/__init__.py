@@ -5,6 +5,7 @@ Imports go down this list, never up; import-linter keeps it (pyproject.toml):
     commands                            the command line
     client                              asks the API
     scoring                             scores whole auctions from their bids
+    review                              the desk at which people decide
     serving, drift, archive, training   the API, the jobs and training, independent of each other
     log                                 segments of predictions and labels: writer, reader
     profiles                            what auctions before say of bidders

@@ -153,6 +153,24 @@ class Settings:
         minimum=0,
     )
     archive_run_segments: int = _setting(1000, "Most segments that one run ships.", minimum=1)
+    review_bind: str = _setting("127.0.0.1:8002", "Address and port the review desk listens on.")
+    review_auctions: str = _setting(
+        "",
+        "The auction site's table of auctions, as `score` takes it, from which the review desk "
+        "draws bids; empty: it draws none.",
+    )
+    review_bids: str = _setting("", "Likewise its table of bids.")
+    review_rows: int = _setting(
+        1_000_000, "Most bidders that the review desk holds, the latest.", minimum=1
+    )
+    review_sample: float = _setting(
+        0.01,
+        "Share of the bidders that the review desk draws at random, to learn what no band flags.",
+        minimum=0.000001,
+    )
+    review_refresh_seconds: float = _setting(
+        60.0, "How often the review desk looks for new predictions and labels, s.", minimum=1
+    )
     release: str = _setting("", "Name of the deployment; GET /ready tells it.")
 
     def look_seconds(self, store: str) -> float:

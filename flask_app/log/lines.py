@@ -41,7 +41,7 @@ class LoggedLabel(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         prediction_id: What is judged.
-        is_shill: Whether the bidder was a shill; None: nobody says, though somebody may have before.
+        is_shill: Whether the bidder was a shill; None: nobody says so, whoever did before.
         labelled_at: When it became known.
         at: When it was written.
         skipped: Whether who looked did not want to judge.

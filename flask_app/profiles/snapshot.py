@@ -158,11 +158,19 @@ class Profiles:
             database = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
             )
-            database.execute(f"PRAGMA mmap_size = {path.stat().st_size}")
-            return cls(snapshot.manifest, database)
+            try:
+                database.execute(f"PRAGMA mmap_size = {path.stat().st_size}")
+                return cls(snapshot.manifest, database)
+            except sqlite3.Error:
+                database.close()
+                raise
+
+    def close(self) -> None:
+        """Close the file; dropping the last reference does so too."""
+        self._database.close()
 
     def __del__(self) -> None:
-        self._database.close()
+        self.close()
 
     def category(self, name: str | None) -> Category:
         """Return what is known of a category, or of the auctions that have none."""

@@ -189,6 +189,8 @@ class Service:
         """Stop following, and force the logs to disk."""
         self._reloader.stop()
         self._profile_reloader.stop()
+        if self.profiles is not None:
+            self.profiles.close()
         self._large.shutdown()
         self._durable.shutdown()
         self._predictions.close()

@@ -87,6 +87,7 @@ def test_it_holds_the_jobs_and_neither_server_nor_training(image: str) -> None:
         "log/",
         "model/",
         "reference/",
+        "store/",
         "__init__.py",
         "__pycache__",
         "drift.py",

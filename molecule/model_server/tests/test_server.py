@@ -129,7 +129,11 @@ def test_the_image_holds_no_tools_and_no_trace_of_its_build(
 
 def test_nothing_of_a_deploy_stays_behind(host: Host) -> None:
     assert host.check_output("ls -A /var/cache/container-image") == ""
-    assert sorted(host.file("/var/lib/shill").listdir()) == ["models", "predictions"]
+    assert sorted(host.file("/var/lib/shill").listdir()) == [
+        "models",
+        "predictions",
+        "profiles",
+    ]
 
 
 # Before the engine restarts: 20.10 checks no container that it has found running.
