@@ -97,6 +97,7 @@ bench: $(DESK) ## Measure the API beside its peers (PEERS=all: all of them), dri
 	python -m bench.drift --write-docs
 	python -m bench.drift_job
 	python -m bench.score
+	python -m bench.auctions
 
 .PHONY: lock
 lock: $(DESK) ## Resolve the dependencies anew into the lock files

@@ -1,6 +1,7 @@
 """The desk's pages: what they show, and what becomes of a decision."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -268,3 +269,16 @@ def test_it_is_ready_once_there_is_something_to_show(
     assert client.get("/health").json == {"status": "alive"}
     unread = create_review_app(Desk(settings)).test_client()
     assert unread.get("/ready").status_code == 503
+
+
+def test_every_metric_is_documented_and_nothing_else(client: FlaskClient) -> None:
+    page = (Path(__file__).parents[3] / "docs/metrics.md").read_text()
+    section = page.partition("## The review desk")[2].partition("\n## ")[0]
+    documented = set(re.findall(r"^\| `(shill_\w+)`", section, flags=re.MULTILINE))
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    exposed = {
+        family.name + ("_total" if family.type == "counter" else "")
+        for family in families
+        if not family.name.endswith("_created")
+    }
+    assert documented == exposed
