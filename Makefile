@@ -34,6 +34,7 @@ up: $(DESK) ## Boot the lab host, provision it with ansible/site.yml, smoke-test
 		'Model       http://127.0.0.1:8000/model' \
 		'Metrics     http://127.0.0.1:8000/metrics' \
 		'Reports     http://127.0.0.1:8001/' \
+		'Review      http://127.0.0.1:8002/' \
 		'Prometheus  http://127.0.0.1:9090' \
 		'Alerts      http://127.0.0.1:9093' \
 		'Grafana     http://127.0.0.1:3000, where its image can be had' \
@@ -104,6 +105,7 @@ lock: $(DESK) ## Resolve the dependencies anew into the lock files
 	$(LOCK) --all-extras pyproject.toml requirements/desk.in --output-file requirements.txt
 	$(LOCK) --constraint requirements.txt --extra serve pyproject.toml --output-file requirements/serve.txt
 	$(LOCK) --constraint requirements.txt --extra drift pyproject.toml --output-file requirements/drift.txt
+	$(LOCK) --constraint requirements.txt --extra review pyproject.toml --output-file requirements/review.txt
 	$(LOCK) requirements/checkov.in --output-file requirements/checkov.txt
 	$(LOCK) --constraint requirements.txt bench/serving/peers/fastapi/requirements.in \
 		--output-file bench/serving/peers/fastapi/requirements.txt

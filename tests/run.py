@@ -36,6 +36,7 @@ LONGEST = (
     "evidently_cron",
     "cloudwatch_agent",
     "prediction_archive",
+    "review_desk",
     "grafana",
 )
 """The order in which sequences start, so that no long one is left over at the end."""

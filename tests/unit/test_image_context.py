@@ -13,6 +13,7 @@ from roles.container_image.files.image_context import ROOT, context_files, image
 
 SERVER = "flask_app/serving/Dockerfile"
 DRIFT = "flask_app/drift/Dockerfile"
+REVIEW = "flask_app/review/Dockerfile"
 DOCKERFILES = sorted(
     path.relative_to(ROOT).as_posix() for path in ROOT.glob("flask_app/*/Dockerfile")
 )
@@ -54,6 +55,7 @@ def test_the_drift_job_s_context_is_its_code_without_server_and_training() -> No
     [
         (SERVER, "flask_app.serving.asgi, flask_app.commands.model, flask_app.commands.profiles"),
         (DRIFT, "flask_app.commands.drift, flask_app.commands.ship"),
+        (REVIEW, "flask_app.review.gunicorn_conf, flask_app.commands.review"),
     ],
 )
 def test_a_context_alone_can_be_imported(tmp_path: Path, dockerfile: str, modules: str) -> None:
