@@ -90,7 +90,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, machine: str) -> Path:
 @pytest.fixture(scope="session")
 def images() -> dict[str, str]:
     """Variables that bring the images along."""
-    for dockerfile, name in ("serving", "model-server"), ("drift", "drift"):
+    images = {"serving": "model-server", "drift": "drift", "review": "review-desk"}
+    for dockerfile, name in images.items():
         run("molecule/shared/image", f"flask_app/{dockerfile}/Dockerfile", f"shill/{name}")
     drift = str(ROOT / ".cache/image/drift.tar")
     return {
@@ -98,6 +99,7 @@ def images() -> dict[str, str]:
         "model_server_image_archive": str(ROOT / ".cache/image/model-server.tar"),
         "evidently_cron_image_archive": drift,
         "prediction_archive_image_archive": drift,
+        "review_desk_image_archive": str(ROOT / ".cache/image/review-desk.tar"),
     }
 
 
