@@ -154,6 +154,11 @@ class Settings:
     )
     archive_run_segments: int = _setting(1000, "Most segments that one run ships.", minimum=1)
     review_bind: str = _setting("127.0.0.1:8002", "Address and port the review desk listens on.")
+    review_hosts: str = _setting(
+        "",
+        "Names by which browsers may reach the review desk, by commas, besides localhost and "
+        "addresses.",
+    )
     review_auctions: str = _setting(
         "",
         "The auction site's table of auctions, as `score` takes it, from which the review desk "

@@ -1,9 +1,11 @@
 """The desk's pages. They need neither JavaScript nor anything from elsewhere."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -26,8 +28,12 @@ from flask_app.review.quality import Quality, estimate
 MAX_REVIEWER = 80
 MAX_COMMENT = 2000
 MAX_BODY_BYTES = 64 * 2**10
+MAX_SHOWN = 100
+"""Most bidders of an auction that are shown, the most suspicious and the chosen one."""
 MAX_EXPLAINED = 20
-"""Most bidders of an auction whose reasons are shown."""
+"""Most of them whose reasons are shown."""
+MAX_DRAWN = 2000
+"""Most bids of an auction that are drawn, the last."""
 COOKIE_SECONDS = 365 * 86_400
 ALL = "all"
 """In a query: every band, every state."""
@@ -51,10 +57,13 @@ def create_review_app(desk: Desk) -> Flask:
     app.add_url_rule("/health", "health", lambda: {"status": "alive"})
     app.add_url_rule("/ready", "ready", pages.ready)
     app.add_url_rule("/metrics", "metrics", pages.metrics)
+    names = {name.strip() for name in desk.settings.review_hosts.split(",")}
+    app.before_request(partial(_refuse_other_names, names | {"localhost"}))
     app.before_request(_refuse_other_sites)
     app.after_request(_restrict)
     app.register_error_handler(HTTPException, _error_page)
-    app.context_processor(lambda: {"desk": desk, "bands": BANDS, "states": STATES, "query": _query})
+    common = {"desk": desk, "bands": BANDS, "states": STATES, "query": _query, "wanted": Filter()}
+    app.context_processor(lambda: common)
     return app
 
 
@@ -105,6 +114,9 @@ class _Pages:
         chosen = next((item for item in items if item.bidder_id == asked), None)
         if chosen is None:
             chosen = next((item for item in items if item.state == "open"), items[0])
+        shown = items[:MAX_SHOWN]
+        if chosen not in shown:
+            shown.append(chosen)
         saved = request.args.get("saved", "")
         return render_template(
             "auction.html",
@@ -112,11 +124,13 @@ class _Pages:
             held=held,
             opened_at=held and chart.as_time(held.opened_at),
             closes_at=held and chart.as_time(held.closes_at),
-            items=items,
+            items=shown,
+            more_bidders=len(items) - len(shown),
             chosen=chosen,
-            reasons={item: self._desk.reasons(item) for item in items[:MAX_EXPLAINED]},
+            reasons={item: self._desk.reasons(item) for item in {*shown[:MAX_EXPLAINED], chosen}},
             others=site.others(chosen.bidder_id, held) if held else [],
-            chart=chart.draw(held, bids) if held and bids else None,
+            chart=chart.draw(held, bids[-MAX_DRAWN:]) if held and bids else None,
+            more_bids=max(len(bids) - MAX_DRAWN, 0),
             size=chart,
             wanted=wanted,
             reviewer=request.cookies.get("reviewer", ""),
@@ -247,6 +261,22 @@ def _text(form: Mapping[str, str], name: str, most: int) -> str:
             HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} has {len(text)} characters, {most} at most."
         )
     return text
+
+
+def _refuse_other_names(names: Collection[str]) -> None:
+    """Refuse a name that somebody else may have given this address, to have a browser read it."""
+    name = urlsplit(f"//{request.host}").hostname or ""
+    if name not in names and not _is_address(name):
+        detail = f"The desk is not known as {name}: add it to SHILL_REVIEW_HOSTS."
+        abort(HTTPStatus.MISDIRECTED_REQUEST, detail)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _refuse_other_sites() -> None:

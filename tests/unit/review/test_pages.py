@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from flask_app.archive.query import connect
 from flask_app.log.lines import LoggedLabel
 from flask_app.model.bands import NAMES
+from flask_app.review import web
 from flask_app.review.desk import Desk
 from flask_app.review.index import STATES, Filter, Item
 from flask_app.review.web import create_review_app
@@ -211,6 +212,31 @@ def test_another_sites_page_cannot_decide(
     assert labels(desk) == []
     own = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
     assert client.post("/decisions", data=form, headers=own).status_code == 303
+
+
+def test_only_names_that_are_known_reach_the_desk(settings: Settings, open_desk: OpenDesk) -> None:
+    desk = open_desk(Settings(**vars(settings) | {"review_hosts": "desk.example, other"}))
+    client = create_review_app(desk).test_client()
+    for host in ("localhost", "localhost:8002", "127.0.0.1:8002", "[::1]:8002", "desk.example"):
+        assert client.get("/", headers={"Host": host}).status_code == 200, host
+    for host in ("evil.example:8002", "desk.example.evil", ""):
+        answer = client.get("/", headers={"Host": host})
+        assert answer.status_code == 421, host
+        assert "SHILL_REVIEW_HOSTS" in answer.text
+
+
+def test_of_a_crowded_auction_the_suspicious_and_the_last_bids_are_shown(
+    client: FlaskClient, desk: Desk, suspect: Item, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "MAX_SHOWN", 2)
+    monkeypatch.setattr(web, "MAX_DRAWN", 3)
+    everybody = desk.index.auction(suspect.auction_id)
+    last = everybody[-1]
+    page = client.get(f"/auctions/{suspect.auction_id}?bidder={last.bidder_id}").text
+    assert page.count("<section") == 3
+    assert f"{len(everybody) - 3} less suspicious ones are not shown" in page
+    assert page.count("<circle") == 3
+    assert f"{len(desk.site.bids(suspect.auction_id)) - 3} earlier bids are not drawn" in page
 
 
 def test_a_log_that_cannot_be_written_is_told(
