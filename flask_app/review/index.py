@@ -4,22 +4,21 @@ The logs and the archive are read as `query` reads them, in the background, into
 What the desk itself writes is in that table at once.
 """
 
-import logging
 import threading
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
+import duckdb
 from duckdb import DuckDBPyConnection
 
 from flask_app.archive.query import connect
+from flask_app.errors import ArchiveError
 from flask_app.model.bands import NAMES as BANDS
 from flask_app.model.bands import Band
 from flask_app.model.bundle import Bands
 from flask_app.record import FEATURES
-
-logger = logging.getLogger(__name__)
 
 State = Literal["open", "shill", "honest", "skipped"]
 STATES: tuple[State, ...] = get_args(State)
@@ -161,12 +160,19 @@ class Index:
         self._since: list[Decided] = []
 
     def refresh(self, bands: Bands) -> None:
-        """Read everything anew; raises `JobError` or `ArchiveError` if something is unreadable."""
+        """Read everything anew; raises `ArchiveError` if something is unreadable."""
         with self._lock:
             self._since = []
-        database = connect(self._log_dir, self._archive)
         limits = {"review": bands.review.threshold, "block": bands.block.threshold}
-        database.execute(_ITEMS, {"rows": self._rows, "sample": self._sample, **limits})
+        try:
+            database = connect(self._log_dir, self._archive)
+            database.execute(_ITEMS, {"rows": self._rows, "sample": self._sample, **limits})
+        except (duckdb.Error, OSError) as error:
+            places = " and ".join(filter(None, (str(self._log_dir), self._archive)))
+            raise ArchiveError(
+                f"what {places} hold cannot be read ({error}): give the desk access to it, or put "
+                "what is damaged aside"
+            ) from error
         with self._lock:
             for decided in self._since:  # while this was being read
                 _note(database, decided)

@@ -117,6 +117,21 @@ def test_no_more_rows_are_held_than_allowed_and_they_are_the_latest(
     assert [item.prediction_id for item in desk.index.bidders(ALL)] == [latest]
 
 
+def test_a_damaged_file_of_the_archive_is_named_and_nothing_dies(
+    settings: Settings, scored: Path, tmp_path: Path, open_desk: OpenDesk
+) -> None:
+    archive = tmp_path / "archive"
+    shutil.copytree(scored / "archive", archive)
+    desk = open_desk(Settings(**vars(settings) | {"archive": str(archive)}))
+    before = desk.index.count(ALL, "bidders")
+    damaged = next(archive.glob("predictions/dt=*/*.parquet"))
+    damaged.write_bytes(b"x" * 400)
+    desk.refresh()
+    assert str(damaged) in desk.obstacle
+    assert "put what is damaged aside" in desk.obstacle
+    assert desk.index.count(ALL, "bidders") == before
+
+
 def test_what_cannot_be_read_is_told_and_what_was_there_stays(
     settings: Settings, tmp_path: Path, open_desk: OpenDesk, caplog: pytest.LogCaptureFixture
 ) -> None:
