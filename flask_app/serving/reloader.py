@@ -96,8 +96,11 @@ class Reloader(Generic[T_co]):
         self._thread = threading.Thread(target=self._follow, name=f"{what}-reloader", daemon=True)
 
     def start(self) -> None:
-        """Load the promoted version, as a rule before returning, and follow changes then."""
+        """Begin to load the promoted version, and follow changes from then on."""
         self._thread.start()
+
+    def wait(self) -> None:
+        """Wait for the first look, but not without end."""
         self._looked.wait(FIRST_LOOK_SECONDS)
 
     def stop(self) -> None:

@@ -182,8 +182,11 @@ class Service:
         """Load the promoted model and profiles, and follow their changes from now on."""
         self._predictions.start()
         self._labels.start()
-        self._profile_reloader.start()
-        self._reloader.start()
+        reloaders = (self._reloader, self._profile_reloader)
+        for reloader in reloaders:
+            reloader.start()
+        for reloader in reloaders:
+            reloader.wait()
 
     def stop(self) -> None:
         """Stop following, and force the logs to disk."""

@@ -232,6 +232,7 @@ def test_a_store_that_hangs_holds_up_neither_start_nor_stop(
     monkeypatch.setattr(DirectoryStore, "production", lambda _store: answers.wait() and None)
 
     subject.reloader.start()
+    subject.reloader.wait()
     subject.reloader.stop()
 
     assert subject.used == []
@@ -243,6 +244,7 @@ def test_a_store_that_hangs_holds_up_neither_start_nor_stop(
 def test_changes_are_followed_until_it_is_stopped(store: DirectoryStore, subject: Subject) -> None:
     first, second = store.versions()
     subject.reloader.start()
+    subject.reloader.wait()
     assert subject.used == [first], "the first model is loaded before start returns"
     store.promote(second)
     for _ in range(1000):
