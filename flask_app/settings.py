@@ -66,7 +66,8 @@ class Settings:
         "profiles", "The store of profiles of bidders: a directory, or s3://BUCKET/PREFIX."
     )
     profile_cache: Path = _setting(
-        Path(".cache/profiles"), "What model_cache is for models, for profiles."
+        Path(".cache/profiles"),
+        "Directory that keeps the profiles last used from a store in S3.",
     )
     reload_seconds: float = _setting(
         2.0,
