@@ -30,7 +30,6 @@ from flask_app.store.directory_store import DirectoryStore
 from tests.profiles import make_profiles
 
 BIDDERS = 1_000_000
-AUCTIONS = 500_000
 BIDS_OF_AUCTION, BIDDERS_OF_AUCTION = 20, 8
 ASKED = 1000
 CONNECTIONS = 16

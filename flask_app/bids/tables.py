@@ -5,7 +5,7 @@ microseconds since 1970 in UTC, so that the features are the same arithmetic on 
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from flask_app.record import MAX_AUCTION_DURATION_DAYS
 
@@ -62,6 +62,17 @@ class Table:
     def definition(self) -> str:
         """The columns' names and types in SQL."""
         return ", ".join(f"{column.name} {SQL_TYPES[column.type]}" for column in self.columns)
+
+
+class Auction(NamedTuple):
+    """A row of `AUCTIONS`, as the database has it."""
+
+    auction_id: str
+    seller_id: str
+    item_category: str | None
+    starting_price: float
+    opened_at: int
+    closes_at: int
 
 
 AUCTIONS = Table(

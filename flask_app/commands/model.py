@@ -14,7 +14,7 @@ import argparse
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 from flask_app.commands.table import print_json, table
 from flask_app.errors import BundleError, StoreError
@@ -22,7 +22,8 @@ from flask_app.model.bundle import Manifest
 from flask_app.model.predictor import Predictor, load_version
 from flask_app.model.stores import ModelStore, open_store
 from flask_app.settings import Settings
-from flask_app.store.store import Pointer
+from flask_app.store.bundle import M
+from flask_app.store.store import Pointer, Store
 
 BUNDLE: Any = {
     "default": "production",
@@ -133,15 +134,35 @@ HEADER = (
 )
 
 
-def _list(store: ModelStore, as_json: bool) -> int:
+class Held(NamedTuple, Generic[M]):
+    """What a store holds: which version is in use, all manifests, and what is damaged."""
+
+    promoted: str | None
+    manifests: list[M]
+    damaged: list[str]
+
+    def complain(self) -> int:
+        """Tell what is damaged; returns 1 if anything is, else 0."""
+        for line in self.damaged:
+            print(line, file=sys.stderr)
+        return 1 if self.damaged else 0
+
+
+def look_into(store: Store[M]) -> Held[M]:
+    """Read every manifest of a store."""
     pointer = store.production()
-    promoted = pointer.version if pointer else None
-    listed, damaged = [], []
+    held: Held[M] = Held(pointer.version if pointer else None, [], [])
     for version in store.versions():
         try:
-            listed.append(_describe(store.manifest(version), version == promoted))
+            held.manifests.append(store.manifest(version))
         except BundleError as error:
-            damaged.append(f"{version} is damaged: {error}")
+            held.damaged.append(f"{version} is damaged: {error}")
+    return held
+
+
+def _list(store: ModelStore, as_json: bool) -> int:
+    held = look_into(store)
+    listed = [_describe(manifest, manifest.version == held.promoted) for manifest in held.manifests]
     if as_json:
         print_json([item._asdict() for item in listed])
     else:
@@ -156,9 +177,7 @@ def _list(store: ModelStore, as_json: bool) -> int:
             for item in listed
         ]
         print(table(HEADER, rows))
-    for line in damaged:
-        print(line, file=sys.stderr)
-    return 1 if damaged else 0
+    return held.complain()
 
 
 def _describe(manifest: Manifest, production: bool) -> _Listed:

@@ -13,14 +13,14 @@ Exit status: 0 done, 1 tables, a snapshot or the store are at fault, and nothing
 """
 
 import argparse
-import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+from flask_app.commands.model import look_into
+from flask_app.commands.site import declare_tables
 from flask_app.commands.table import table
-from flask_app.errors import BundleError
-from flask_app.profiles.snapshot import Manifest, Profiles, ProfileStore, open_store
+from flask_app.profiles.snapshot import Profiles, ProfileStore, open_store
 from flask_app.settings import Settings
 
 HEADER = ("", "version", "until, UTC", "auctions", "bids", "bidders")
@@ -34,16 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         return actions.add_parser(name, help=summary, description=summary)
 
     make = action("make", "add up the auctions that have closed, publish the snapshot, promote it")
-    for name in ("auctions", "bids"):
-        make.add_argument(
-            f"--{name}", required=True, metavar="PATH", help="file, directory or s3://BUCKET/PREFIX"
-        )
-    make.add_argument(
-        "--memory-limit",
-        default="2GB",
-        metavar="SIZE",
-        help="of the database, which goes on in a file beyond it; default %(default)s",
-    )
+    declare_tables(make)
     make.add_argument("--no-promote", action="store_true", help="publish it only")
     action("list", "show every snapshot; * is in use")
     publish = action("publish", "copy a snapshot into the store")
@@ -100,25 +91,15 @@ def _make(store: ProfileStore, arguments: argparse.Namespace) -> None:
 
 
 def _list(store: ProfileStore) -> int:
-    pointer = store.production()
-    promoted = pointer.version if pointer else None
-    listed: list[Manifest] = []
-    damaged: list[str] = []
-    for version in store.versions():
-        try:
-            listed.append(store.manifest(version))
-        except BundleError as error:
-            damaged.append(f"{version} is damaged: {error}")
+    held = look_into(store)
     rows: list[list[str | float]] = [
         [
-            "*" if manifest.version == promoted else "",
+            "*" if manifest.version == held.promoted else "",
             manifest.version,
             f"{manifest.until:%Y-%m-%d %H:%M}",
             *(manifest.auctions, manifest.bids, manifest.bidders),
         ]
-        for manifest in sorted(listed, key=lambda manifest: manifest.until)
+        for manifest in sorted(held.manifests, key=lambda manifest: manifest.until)
     ]
     print(table(HEADER, rows))
-    for line in damaged:
-        print(line, file=sys.stderr)
-    return 1 if damaged else 0
+    return held.complain()

@@ -22,6 +22,7 @@ from enum import IntEnum
 from tqdm import tqdm
 
 from flask_app.commands.model import BUNDLE, load
+from flask_app.commands.site import declare_tables
 from flask_app.errors import AlreadyRunning
 from flask_app.model.stores import open_store
 from flask_app.scoring import job
@@ -38,10 +39,7 @@ class ScoreExit(IntEnum):
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    for name in ("auctions", "bids"):
-        parser.add_argument(
-            f"--{name}", required=True, metavar="PATH", help="file, directory or s3://BUCKET/PREFIX"
-        )
+    declare_tables(parser)
     parser.add_argument(
         "--output", required=True, metavar="PATH", help="directory or s3://BUCKET/PREFIX"
     )
@@ -58,12 +56,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--no-reasons",
         action="store_true",
         help="do not explain what is to review or to block, which takes some 1.5 ms each",
-    )
-    parser.add_argument(
-        "--memory-limit",
-        default="2GB",
-        metavar="SIZE",
-        help="of the database, which goes on in a file beyond it; default %(default)s",
     )
 
 

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from flask_app.errors import BundleError
-from flask_app.record import FEATURES, SCHEMA_ID, UnitInterval
+from flask_app.record import FEATURES, UnitInterval
 from flask_app.store import bundle
 from flask_app.store.bundle import Sha256, Timestamp, Version
 
@@ -157,12 +157,7 @@ class Bundle(bundle.Bundle[Manifest]):
         _check_features(f"{path}: typical", list(manifest.typical))
         for number, row in enumerate(manifest.golden_rows):
             _check_features(f"{path}: golden_rows[{number}].features", list(row.features))
-        if manifest.record_schema != SCHEMA_ID:
-            raise BundleError(
-                f"{path}: record_schema is {manifest.record_schema}, this release serves "
-                f"{SCHEMA_ID}: train anew"
-            )
-        bundle.check_version(path, manifest)
+        bundle.check_content(path, manifest, "train anew")
         return manifest
 
 

@@ -9,7 +9,7 @@ them already is not added again. Tests hold the two together.
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from flask_app.bids.tables import DAY, LARGE_PART
+from flask_app.bids.tables import DAY, LARGE_PART, Auction
 from flask_app.profiles.snapshot import Profiles
 
 
@@ -20,17 +20,6 @@ class Bid(NamedTuple):
     bidder_id: str
     amount: float
     placed_at: int
-
-
-class Auction(NamedTuple):
-    """An auction; times in µs since 1970 in UTC."""
-
-    auction_id: str
-    seller_id: str
-    item_category: str | None
-    starting_price: float
-    opened_at: int
-    closes_at: int
 
 
 class Part(NamedTuple):

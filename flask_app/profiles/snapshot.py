@@ -14,7 +14,6 @@ from typing import NamedTuple, Self
 import msgspec
 
 from flask_app.errors import BundleError
-from flask_app.record import SCHEMA_ID
 from flask_app.settings import Settings
 from flask_app.store import bundle
 from flask_app.store.bundle import Sha256, Timestamp, Version
@@ -77,12 +76,7 @@ class Snapshot(bundle.Bundle[Manifest]):
         manifest = bundle.decode_manifest(path, content, Manifest, SCHEMA_VERSION, remedy)
         if DATABASE not in manifest.files:
             raise BundleError(f"{path}: files does not list {DATABASE}: {remedy}")
-        if manifest.record_schema != SCHEMA_ID:
-            raise BundleError(
-                f"{path}: record_schema is {manifest.record_schema}, this release has "
-                f"{SCHEMA_ID}: {remedy}"
-            )
-        bundle.check_version(path, manifest)
+        bundle.check_content(path, manifest, remedy)
         return manifest
 
 

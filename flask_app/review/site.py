@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flask_app.bids.database import open_database
 from flask_app.bids.reading import read
+from flask_app.bids.tables import Auction
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -17,17 +18,6 @@ MEMORY_LIMIT = "512MB"
 MAX_OTHERS = 20
 """Most other auctions that are listed."""
 _ORDER = {"auctions": "auction_id", "bids": "auction_id, placed_at, length(bid_id), bid_id"}
-
-
-class Auction(NamedTuple):
-    """An auction; times in µs since 1970."""
-
-    auction_id: str
-    seller_id: str
-    item_category: str | None
-    starting_price: float
-    opened_at: int
-    closes_at: int
 
 
 class Bid(NamedTuple):

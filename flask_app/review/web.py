@@ -1,6 +1,5 @@
 """The desk's pages. They need neither JavaScript nor anything from elsewhere."""
 
-import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
@@ -27,6 +26,8 @@ from flask_app.review.quality import Quality, estimate
 
 MAX_REVIEWER = 80
 MAX_COMMENT = 2000
+MAX_TEXT = 80
+"""Longest beginning of a name that is looked for."""
 MAX_BODY_BYTES = 64 * 2**10
 MAX_SHOWN = 100
 """Most bidders of an auction that are shown, the most suspicious and the chosen one."""
@@ -225,7 +226,7 @@ def _filter(given: Mapping[str, str]) -> Filter:
         bands=bands or default.bands,
         states=states or default.states,
         drawn=given.get("drawn") == "1",
-        text=given.get("text", "")[:MAX_REVIEWER].strip(),
+        text=given.get("text", "")[:MAX_TEXT].strip(),
         page=max(int(page), 1) if page.isdecimal() and len(page) < 8 else 1,  # noqa: PLR2004
     )
 
@@ -291,7 +292,7 @@ def _is_of_this_site(asked: Request) -> bool:
     origin = asked.headers.get("Origin")
     if origin is None:  # no browser: whoever may send this may write the log
         return asked.headers.get("Sec-Fetch-Site") in (None, "same-origin", "none")
-    return secrets.compare_digest(urlsplit(origin).netloc.encode(), asked.host.encode())
+    return urlsplit(origin).netloc == asked.host
 
 
 def _restrict(response: Response) -> Response:

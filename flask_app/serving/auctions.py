@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from msgspec import UNSET
 
-from flask_app.bids.tables import MAX_DURATION
-from flask_app.profiles.live import Auction, Bid, Course, LiveRecord, follow
+from flask_app.bids.tables import MAX_DURATION, Auction
+from flask_app.profiles.live import Bid, Course, LiveRecord, follow
 from flask_app.record import FEATURES, MAX_AUCTION_DURATION_DAYS, Record
 from flask_app.serving import messages
 from flask_app.serving.problems import FieldError, type_uri
@@ -48,19 +48,8 @@ def follow_auction(sent: messages.AuctionWithBids, now: datetime) -> Followed:
         Bid(bid.bid_id, bid.bidder_id, bid.amount, _microseconds(bid.placed_at))
         for bid in sent.bids
     ]
-    latest = _microseconds(now + MAX_CLOCK_SKEW)
+    refuse(_contradictions(auction, bids, _microseconds(now + MAX_CLOCK_SKEW)))
     unique = {bid.bid_id: bid for bid in bids}
-    duration = auction.closes_at - auction.opened_at
-    lasts = [bid.placed_at for bid in bids]
-    right = (
-        0 < duration <= MAX_DURATION
-        and auction.opened_at <= latest
-        and (not lasts or auction.opened_at <= min(lasts))
-        and (not lasts or max(lasts) <= min(auction.closes_at, latest))
-        and (len(unique) == len(bids) or len(unique) == len(set(bids)))
-    )
-    if not right:
-        refuse(_contradictions(auction, bids, latest))
     return Followed(auction, follow(unique.values()), len(bids) - len(unique))
 
 
@@ -84,16 +73,15 @@ def _contradictions(auction: Auction, bids: Sequence[Bid], latest: int) -> Itera
         yield _error("/auction/opened_at", "is in the future")
     first: dict[str, int] = {}
     for number, bid in enumerate(bids):
-        place = f"/bids/{number}"
         earlier = first.setdefault(bid.bid_id, number)
-        if bids[earlier] != bid:
-            yield _error(f"{place}/bid_id", f"is that of /bids/{earlier}, which is another bid")
+        if earlier != number and bids[earlier] != bid:
+            detail = f"is that of /bids/{earlier}, which is another bid"
+            yield _error(f"/bids/{number}/bid_id", detail)
         if not auction.opened_at <= bid.placed_at <= auction.closes_at:
-            yield _error(
-                f"{place}/placed_at", "is not from /auction/opened_at to /auction/closes_at"
-            )
+            detail = "is not from /auction/opened_at to /auction/closes_at"
+            yield _error(f"/bids/{number}/placed_at", detail)
         elif bid.placed_at > latest:
-            yield _error(f"{place}/placed_at", "is in the future")
+            yield _error(f"/bids/{number}/placed_at", "is in the future")
 
 
 def _error(pointer: str, detail: str) -> FieldError:

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from flask_app.errors import BundleError, ChecksumError
+from flask_app.record import SCHEMA_ID
 
 MANIFEST = "manifest.json"
 
@@ -33,16 +34,12 @@ class AnyManifest(Protocol):
     """What the manifests of all kinds of bundles have."""
 
     @property
-    def schema_version(self) -> int:
-        """Which fields it has."""
-
-    @property
     def version(self) -> str:
         """What the bundle is called."""
 
     @property
-    def created_at(self) -> datetime:
-        """When it was made."""
+    def record_schema(self) -> str:
+        """Of which records it is, `flask_app.record.SCHEMA_ID`."""
 
     @property
     def files(self) -> dict[str, str]:
@@ -145,7 +142,7 @@ def content_version(manifest: msgspec.Struct, name: str) -> str:
 def decode_manifest(
     path: object, content: bytes, kind: type[M], schema_version: int, remedy: str
 ) -> M:
-    """Decode the manifest read from `path`; `check_version` is left for when the rest is checked.
+    """Decode the manifest read from `path`; `check_content` is left for when the rest is checked.
 
     Args:
         path: Where it was read.
@@ -173,8 +170,22 @@ def decode_manifest(
     return manifest
 
 
-def check_version(path: object, manifest: AnyManifest) -> None:
-    """Check that `manifest`, read from `path`, has its content's version; raises `BundleError`."""
+def check_content(path: object, manifest: AnyManifest, remedy: str) -> None:
+    """Check that `manifest`, read from `path`, is of this release's records and not altered.
+
+    Args:
+        path: Where it was read.
+        manifest: What it says.
+        remedy: What makes a bundle of these records.
+
+    Raises:
+        BundleError: It is of others, or its version is not that of its content.
+    """
+    if manifest.record_schema != SCHEMA_ID:
+        raise BundleError(
+            f"{path}: record_schema is {manifest.record_schema}, this release serves "
+            f"{SCHEMA_ID}: {remedy}"
+        )
     if manifest.version != manifest.content_version():
         raise BundleError(
             f"{path}: version {manifest.version} does not belong to its content, which gives "

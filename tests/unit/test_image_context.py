@@ -39,6 +39,7 @@ def test_the_server_s_context_is_serving_code_without_training_tests_or_caches()
         "flask_app/commands/__init__.py",
         "flask_app/commands/model.py",
         "flask_app/commands/profiles.py",
+        "flask_app/commands/site.py",
         "flask_app/commands/table.py",
     ]
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flask_app.bids.features import compute
-from flask_app.bids.tables import DAY
-from flask_app.profiles.live import Auction, Bid, LiveRecord, follow, records
+from flask_app.bids.tables import DAY, Auction
+from flask_app.profiles.live import Bid, LiveRecord, follow, records
 from flask_app.profiles.snapshot import Profiles
 from flask_app.record import FEATURES
 from flask_app.simulator.simulation import hold_auctions

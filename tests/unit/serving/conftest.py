@@ -1,6 +1,7 @@
 """A service with a small model, in this process."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from flask_app.simulator.simulation import Simulation, hold_auctions
 from flask_app.store.directory_store import DirectoryStore
 from tests.bundles import make_bundle
 from tests.profiles import make_profiles
+
+OpenService = Callable[..., Service]
 
 RECORD: dict[str, object] = {"auction_id": "732"} | dict.fromkeys(FEATURES, 0.5)
 
@@ -58,10 +61,25 @@ def profiles(site: Simulation, tmp_path_factory: pytest.TempPathFactory) -> Dire
 
 
 @pytest.fixture
-def service(
+def open_service(
     settings: Settings, published: DirectoryStore, profiles: DirectoryStore
-) -> Iterator[Service]:
-    service = Service(settings, published, profiles, ServiceMetrics())
-    service.start()
-    yield service
-    service.stop()
+) -> Iterator[OpenService]:
+    """Starts services, with other settings or stores where told so, and stops them."""
+    with ExitStack() as opened:
+
+        def run(
+            settings: Settings = settings,
+            models: DirectoryStore = published,
+            profiles: DirectoryStore = profiles,
+        ) -> Service:
+            service = Service(settings, models, profiles, ServiceMetrics())
+            service.start()
+            opened.callback(service.stop)
+            return service
+
+        yield run
+
+
+@pytest.fixture
+def service(open_service: OpenService) -> Service:
+    return open_service()

@@ -14,7 +14,6 @@ from flask_app.model.bands import name_of
 from flask_app.profiles.snapshot import DATABASE, Snapshot
 from flask_app.record import FEATURES
 from flask_app.serving.messages import MAX_BIDS
-from flask_app.serving.metrics import ServiceMetrics
 from flask_app.serving.service import Service
 from flask_app.serving.web import create_flask_app
 from flask_app.settings import Settings
@@ -22,6 +21,7 @@ from flask_app.simulator.simulation import Simulation
 from flask_app.store.directory_store import DirectoryStore
 from tests.profiles import UNTIL
 from tests.traffic import LogReader
+from tests.unit.serving.conftest import OpenService
 from tests.unit.serving.test_web import problem
 
 OPENED = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -250,36 +250,30 @@ def test_keys_may_not_be_repeated(client: FlaskClient) -> None:
 
 
 def test_too_many_bids_are_refused_before_they_are_followed(
-    settings: Settings, published: DirectoryStore, profiles: DirectoryStore
+    settings: Settings, open_service: OpenService
 ) -> None:
-    generous = Settings(log_dir=settings.log_dir, max_body_bytes=2**23)
-    service = Service(generous, published, profiles, ServiceMetrics())
-    service.start()
+    service = open_service(Settings(log_dir=settings.log_dir, max_body_bytes=2**23))
     client = create_flask_app(service).test_client()
     body = _body("a")
     body["bids"] = [body["bids"][0] | {"bid_id": str(number)} for number in range(MAX_BIDS)]
     assert client.post("/score_auction", json=body).status_code == 200
     body["bids"].append(body["bids"][0])
     assert problem(client.post("/score_auction", json=body)) == "too-many-rows"
-    service.stop()
 
 
 def test_without_profiles_there_is_a_reason_and_the_rest_goes_on(
-    settings: Settings, published: DirectoryStore, tmp_path: Path
+    open_service: OpenService, tmp_path: Path
 ) -> None:
-    nothing = DirectoryStore(tmp_path / "profiles", Snapshot)
-    service = Service(settings, published, nothing, ServiceMetrics())
-    service.start()
+    service = open_service(profiles=DirectoryStore(tmp_path / "profiles", Snapshot))
     client = create_flask_app(service).test_client()
     answer = client.post("/score_auction", json=_body("a"))
     assert (answer.status_code, problem(answer)) == (503, "no-profiles")
     assert "no version has been promoted" in answer.json["detail"]
     assert client.get("/ready").json["profiles"] is None
-    service.stop()
 
 
 def test_a_damaged_snapshot_is_not_used_and_is_counted(
-    settings: Settings, published: DirectoryStore, profiles: DirectoryStore, tmp_path: Path
+    open_service: OpenService, profiles: DirectoryStore, tmp_path: Path
 ) -> None:
     store = DirectoryStore(tmp_path / "profiles", Snapshot)
     (version,) = profiles.versions()
@@ -287,15 +281,13 @@ def test_a_damaged_snapshot_is_not_used_and_is_counted(
     database = store.path / version / DATABASE
     database.chmod(0o644)
     database.write_bytes(database.read_bytes()[:-1])
-    service = Service(settings, published, store, ServiceMetrics())
-    service.start()
+    service = open_service(profiles=store)
     client = create_flask_app(service).test_client()
     assert "sha256" in client.post("/score_auction", json=_body("a")).json["detail"]
     failures = service.metrics.registry.get_sample_value(
         "shill_profile_load_failures_total", {"reason": "checksum"}
     )
     assert failures == 1
-    service.stop()
 
 
 def test_the_age_of_the_profiles_is_told(

@@ -18,13 +18,11 @@ from flask_app.model.bands import NAMES, name_of
 from flask_app.model.bundle import Bundle
 from flask_app.record import FEATURES
 from flask_app.serving.messages import MAX_EXPLAINED
-from flask_app.serving.metrics import ServiceMetrics
 from flask_app.serving.service import Service
 from flask_app.serving.web import create_flask_app
-from flask_app.settings import Settings
 from flask_app.store.directory_store import DirectoryStore
 from tests.traffic import LogReader
-from tests.unit.serving.conftest import RECORD
+from tests.unit.serving.conftest import RECORD, OpenService
 
 
 @pytest.fixture
@@ -219,12 +217,8 @@ def test_labels_are_recorded_with_the_time_they_arrive(
     assert len(list(LogReader(service.settings.log_dir, LoggedPrediction))) == 1
 
 
-def test_without_a_model_there_is_a_reason(
-    settings: Settings, tmp_path: Path, profiles: DirectoryStore
-) -> None:
-    nothing = DirectoryStore(tmp_path / "empty", Bundle)
-    service = Service(settings, nothing, profiles, ServiceMetrics())
-    service.start()
+def test_without_a_model_there_is_a_reason(open_service: OpenService, tmp_path: Path) -> None:
+    service = open_service(models=DirectoryStore(tmp_path / "empty", Bundle))
     client = create_flask_app(service).test_client()
     for answer in (
         client.get("/ready"),
@@ -234,7 +228,6 @@ def test_without_a_model_there_is_a_reason(
         assert problem(answer) == "not-ready"
         assert answer.json["detail"] == "no model is loaded: no version has been promoted"
     assert client.get("/health").json == {"status": "alive"}
-    service.stop()
 
 
 def test_metrics_show_the_model_in_use(client: FlaskClient, service: Service) -> None:
