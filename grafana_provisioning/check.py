@@ -19,6 +19,8 @@ MAY_BE_EMPTY = {
     (MODEL, "Performance now", "A"): "no labels were sent back",
     (MODEL, "Label delay", "A"): "no labels were sent back",
     (MODEL, "Label delay", "B"): "no labels were sent back",
+    (MODEL, "Shills among the flagged", "A"): "no reviewer decided",
+    (MODEL, "Flagged among all shills", "A"): "no reviewer decided",
     (SERVICE, "Refused requests a second", "B"): "no request was refused",
     **{(HOST, "Archive in S3", query): "the host ships nothing" for query in "ABCD"},
 }

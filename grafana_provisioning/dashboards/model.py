@@ -1,6 +1,6 @@
 """Model monitoring: can the model be trusted now, and if not, why?"""
 
-from grafana_foundation_sdk.builders import table
+from grafana_foundation_sdk.builders import table, timeseries
 from grafana_foundation_sdk.builders.dashboard import DashboardLink
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
@@ -266,6 +266,53 @@ def predictions() -> Section:
     )
 
 
+def reviewers() -> Section:
+    """What people decided of the flags."""
+    decided = f"sum by (verdict) (increase(shill_review_decisions_total{{{HERE}}}[$__range]))"
+    return section(
+        "Do reviewers agree with it?",
+        _estimated("precision", "Shills among the flagged", "somebody was judged in each band"),
+        _estimated("recall", "Flagged among all shills", "the random sample was begun"),
+        bars(
+            "Judged by band",
+            "Bidders on whom a reviewer decided; of `clear`, those of the random sample.",
+            latest(f"sum by (band) (shill_review_judged{{{HERE}}})", "{{band}}"),
+            unit="short",
+        )
+        .decimals(0)
+        .span(4),
+        number(
+            "Decisions",
+            "Made in the time range shown.",
+            latest(decided, "{{verdict}}"),
+            unit="short",
+        )
+        .decimals(0)
+        .span(4),
+        height=8,
+    )
+
+
+def _estimated(name: str, title: str, since: str) -> timeseries.Panel:
+    """A share that decisions estimate, between the bounds of its interval."""
+    of = f"avg by (bound) (shill_review_{name}{{{HERE}}})"
+    return (
+        lines(
+            title,
+            f"{name.capitalize()} as reviewers decided, and the bounds of its 95 % interval; the"
+            f" more decisions, the narrower. No value until {since}.",
+            query(of, "{{bound}}"),
+            unit="percentunit",
+        )
+        .axis_soft_min(0)
+        .max(1)
+        .override_by_name("value", [color(BLUE)])
+        .override_by_name("low", [color(GREY), DASHED])
+        .override_by_name("high", [color(GREY), DASHED])
+        .span(8)
+    )
+
+
 def window() -> Section:
     """What the scores rest on."""
     delay = "max(shill_label_delay_seconds{{quantile='{}', {}}})"
@@ -414,5 +461,5 @@ def build() -> Dashboard:
         job="model_server",
         since="now-24h",
         by_model=True,
-        sections=[glance(), drift(), performance(), predictions(), window()],
+        sections=[glance(), drift(), performance(), reviewers(), predictions(), window()],
     )

@@ -49,4 +49,5 @@ def health() -> Callable[[], dict[str, list[str]]]:
 @pytest.fixture(scope="session")
 def up() -> dict[str, list[str]]:
     """The health of the lab's targets when all are up."""
-    return {job: ["up"] for job in ("alertmanager", "docker", "model_server", "node", "prometheus")}
+    jobs = ("alertmanager", "docker", "model_server", "node", "prometheus", "review_desk")
+    return {job: ["up"] for job in jobs}
