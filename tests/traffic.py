@@ -47,10 +47,12 @@ def prediction(made_at: float, number: int = 0, **changes: Any) -> LoggedPredict
     return LoggedPrediction(record=Record(**record), **fields)
 
 
-def label(identifier: str, is_shill: bool | None, at: float) -> LoggedLabel:
+def label(identifier: str, is_shill: bool | None, at: float, **changes: Any) -> LoggedLabel:
     """Make a line of the label log, of a label that came at `at`, Unix time in s."""
     time = datetime.fromtimestamp(at, UTC)
-    return LoggedLabel(prediction_id=identifier, is_shill=is_shill, labelled_at=time, at=time)
+    return LoggedLabel(
+        prediction_id=identifier, is_shill=is_shill, labelled_at=time, at=time, **changes
+    )
 
 
 def write(

@@ -152,7 +152,9 @@ def _look(settings: Settings, now: float, model: Model, reports: Reports) -> tup
         findings=examined.findings,
         drift=drift,
         estimated=expected,
-        labelled=labelled(np.array(judged.labels), np.array(judged.predictions)),
+        labelled=labelled(
+            np.array(judged.labels), np.array(judged.predictions), np.array(judged.weights)
+        ),
         baseline={name: getattr(baseline, name) for name in ("precision", "recall", "f1")},
         feedback=_feedback(judged),
         streaks=before.after(drift),

@@ -28,6 +28,7 @@ class _Known(msgspec.Struct, gc=False):
     """What is known about a prediction: the last label, and when it and the first came, s."""
 
     is_shill: bool | None
+    weight: float
     last: float
     first: float
 
@@ -39,6 +40,7 @@ class Labelled:
     Attributes:
         labels: Whether each was a shill.
         predictions: Whether each was called one.
+        weights: For how many predictions each stands; 1 where its label does not say.
         delays: Time from each prediction to its first label, s.
         made: How many predictions the model made in the same time; 0 if none is labelled.
         unknown: Labels of that time whose prediction is not in the log.
@@ -47,6 +49,7 @@ class Labelled:
 
     labels: list[bool] = field(default_factory=list)
     predictions: list[bool] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
     delays: list[float] = field(default_factory=list)
     made: int = 0
     unknown: int = 0
@@ -82,9 +85,10 @@ def _read_labels(reader: SpanReader, limit: int) -> dict[bytes, _Known]:
         for label in decoded(reader.lines(segment), _decode_label, reader.count_torn):
             at = label.at.timestamp()
             identifier = label.prediction_id.encode()
-            entry = known.setdefault(identifier, _Known(label.is_shill, at, at))
+            weight = 1.0 if label.weight is msgspec.UNSET else label.weight
+            entry = known.setdefault(identifier, _Known(label.is_shill, weight, at, at))
             if at >= entry.last:
-                entry.is_shill, entry.last = label.is_shill, at
+                entry.is_shill, entry.weight, entry.last = label.is_shill, weight, at
             entry.first = min(entry.first, at)
             if len(known) >= 2 * limit:
                 _forget_all_but(limit, known, reader)
@@ -118,5 +122,6 @@ def _join(
                 if judged.model_version == model_version:
                     labelled.labels.append(entry.is_shill)
                     labelled.predictions.append(judged.prediction == 1)
+                    labelled.weights.append(entry.weight)
                     labelled.delays.append(max(0.0, entry.first - made_at(line[ID]) / 1000))
     labelled.unknown = len(known)

@@ -25,22 +25,33 @@ def estimated(probabilities: NDArray[np.floating[Any]], threshold: float) -> Per
     as probabilities are calibrated: where the mix of rows changes, but not where the meaning of a
     row does (concept drift).
     """
-    return _performance(np.asarray(probabilities, dtype=np.float64), probabilities >= threshold)
+    called = probabilities >= threshold
+    return _performance(np.asarray(probabilities, np.float64), called, np.ones(len(called)))
 
 
 def labelled(
-    labels: NDArray[np.integer[Any]], predictions: NDArray[np.integer[Any]]
+    labels: NDArray[np.integer[Any]],
+    predictions: NDArray[np.integer[Any]],
+    weights: NDArray[np.floating[Any]] | None = None,
 ) -> Performance:
-    """Compare `labels` with `predictions`, both (n,), 1 for shill."""
-    return _performance(np.asarray(labels, dtype=np.float64), np.asarray(predictions, dtype=bool))
+    """Compare `labels` with `predictions`, all (n,), 1 for shill.
+
+    Each counts for as many rows as its weight says, one by default, so that a random sample of what was not flagged
+    speaks for the rest (Horvitz and Thompson, 1952).
+    """
+    each = np.ones(len(labels)) if weights is None else np.asarray(weights, np.float64)
+    return _performance(np.asarray(labels, np.float64), np.asarray(predictions, bool), each)
 
 
-def _performance(shill: NDArray[np.float64], called: NDArray[np.bool_]) -> Performance:
+def _performance(
+    shill: NDArray[np.float64], called: NDArray[np.bool_], weights: NDArray[np.float64]
+) -> Performance:
     """Compute the metrics of rows that are shill by a share and called so or not."""
-    true_positives, positives, calls = shill[called].sum(), shill.sum(), int(called.sum())
+    shills = weights * shill
+    true_positives, positives, calls = shills[called].sum(), shills.sum(), weights[called].sum()
     wrong = positives + calls - 2 * true_positives
     return Performance(
-        accuracy=_ratio(len(shill) - wrong, len(shill)),
+        accuracy=_ratio(weights.sum() - wrong, weights.sum()),
         precision=_ratio(true_positives, calls),
         recall=_ratio(true_positives, positives),
         f1=_ratio(2 * true_positives, positives + calls),

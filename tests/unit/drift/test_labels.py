@@ -38,6 +38,7 @@ def test_labels_are_joined_with_predictions_by_id(log: Path) -> None:
     assert labelled(log) == Labelled(
         labels=[True, True, False],
         predictions=[True, False, True],
+        weights=[1, 1, 1],
         delays=[10 * HOUR, 10 * HOUR, HOUR],
         made=8,
     )
@@ -66,6 +67,14 @@ def test_a_label_that_was_taken_back_is_none(log: Path) -> None:
     assert (found.labels, found.unknown) == ([], 0)
     write_labels(log, [label(identifier, False, NOW)])
     assert labelled(log).labels == [False]
+
+
+def test_the_last_label_says_for_how_many_it_stands(log: Path) -> None:
+    write(log, [prediction(NOW - HOUR, number) for number in range(2)])
+    drawn, corrected = (prediction_id(NOW - HOUR, number) for number in range(2))
+    write_labels(log, [label(drawn, False, NOW - 60, weight=100)])
+    write_labels(log, [label(corrected, False, NOW - 60, weight=100), label(corrected, True, NOW)])
+    assert labelled(log).weights == [100, 1]
 
 
 def test_sending_labels_again_changes_nothing(log: Path) -> None:

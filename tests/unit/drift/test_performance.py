@@ -48,3 +48,13 @@ def test_without_a_call_there_is_no_precision_but_an_f1_of_0() -> None:
     performance = labelled(np.array([1, 0]), np.array([0, 0]))
 
     assert (performance.precision, performance.recall, performance.f1) == (None, 0, 0)
+
+
+def test_a_row_counts_for_as_many_as_it_stands_for() -> None:
+    labels, called = np.array([1, 0, 1, 0]), np.array([1, 1, 0, 0])
+    weights = np.array([1, 2, 3, 5])
+
+    alike = labelled(labels.repeat(weights), called.repeat(weights))
+
+    assert labelled(labels, called, weights) == alike
+    assert alike.recall == 1 / 4
