@@ -11,6 +11,7 @@
     │   └── VersionExists    it holds that version already: versions are immutable
     ├── S3Error              S3 does not answer, or refuses
     ├── TrainingError        training cannot give a model worth publishing
+    │   └── NotAsGood        the one in production may be better
     ├── JobError             a job cannot read what it works on or write what it found
     │   └── AlreadyRunning   another run of the job is at work
     ├── ArchiveError         the archive does not hold what was shipped, or cannot be asked
@@ -64,6 +65,10 @@ class S3Error(ShillError):
 
 class TrainingError(ShillError):
     """Training cannot give a model worth publishing."""
+
+
+class NotAsGood(TrainingError):  # noqa: N818
+    """A candidate is not shown to be as good as the model in production."""
 
 
 class JobError(ShillError):

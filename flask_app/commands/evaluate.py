@@ -11,7 +11,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from msgspec.structs import astuple
 
@@ -19,11 +18,11 @@ from flask_app.commands.model import BUNDLE, find, load
 from flask_app.commands.table import METRICS, table
 from flask_app.model.bundle import REFERENCE
 from flask_app.model.stores import open_store
-from flask_app.record import FEATURES
 from flask_app.settings import Settings
 from flask_app.simulator.realism import distance_table
 from flask_app.training import source
 from flask_app.training.evaluation import measure
+from flask_app.training.train import examples_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -49,9 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
     store = open_store(settings)
     predictor = load(store, arguments.model)
 
-    labels = dataset.frame["is_shill"].to_numpy(np.int8)
-    probabilities = predictor.predict(dataset.frame[list(FEATURES)].to_numpy(np.float32))
-    metrics = measure(labels, probabilities, probabilities >= predictor.threshold)
+    examples = examples_of(dataset)
+    probabilities = predictor.predict(examples.rows)
+    metrics = measure(examples.labels, probabilities, probabilities >= predictor.threshold)
 
     row = (predictor.version, dataset.name, *astuple(metrics))
     print(table(("model", "data", *METRICS), [row]))
@@ -59,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         print("note: the model was trained on this very data", file=sys.stderr)
     if arguments.distances:
         reference = pd.read_parquet(find(store, arguments.model) / REFERENCE)
-        distances = distance_table(reference, dataset.frame)
+        distances = distance_table(reference, dataset.repeated())
         print("\nWasserstein distances, in standard deviations of this data:")
         print(distances.round(3).to_string())
     return 0

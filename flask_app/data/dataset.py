@@ -19,12 +19,19 @@ UCI_SHA256 = "f76ed5d0223a7f1a36a80bedcccc2beff080e27fd6873cab0ea74253730600db"
 
 COLUMNS = ("auction_id", "bidder_id", *FEATURES, "is_shill")
 """Columns of `Dataset.frame`, in order."""
+WEIGHT = "weight"
+"""A column that `Dataset.frame` may have: for how many records each was drawn, itself included."""
+REVIEWER = "reviewer"
+"""A column that a file may have: who labelled each record."""
 
+_MOST_WEIGHT = 1e6
 _IDENTIFIERS = ("auction_id", "bidder_id")
 _PUBLISHED = {name: name.title() for name in COLUMNS[:-1]} | {
     "auction_id": "Auction_ID",
     "bidder_id": "Bidder_ID",
     "is_shill": "Class",
+    WEIGHT: "Weight",
+    REVIEWER: "Reviewer",
 }
 _RECORD_NUMBER = "Record_ID"
 _LIMITS = {field.name: field.json_schema for field in FIELDS}
@@ -39,12 +46,31 @@ class Dataset:
         name: "uci562", "simulated" or, for a file of the user's own, "custom".
         sha256: Of the CSV's bytes.
         frame: A row for each bidder in each auction: `auction_id` and `bidder_id` (str),
-            `FEATURES` (float64, in the ranges of `Record`), `is_shill` (int8, 0 or 1; both occur).
+            `FEATURES` (float64, in the ranges of `Record`), `is_shill` (int8, 0 or 1; both occur);
+            where some were drawn at random, `WEIGHT` (float64, 1 .. 1e6).
     """
 
     name: str
     sha256: str
     frame: pd.DataFrame
+
+    @classmethod
+    def made_of(cls, name: str, frame: pd.DataFrame) -> "Dataset":
+        """Return a dataset that has no file; its sha256 is that of the CSV it would have."""
+        return cls(name, hashlib.sha256(to_csv(frame)).hexdigest(), frame)
+
+    def repeated(self) -> pd.DataFrame:
+        """Return the records as `COLUMNS`, each as often as its weight says.
+
+        So a record that was drawn from a hundred counts as a hundred, whatever learns from them.
+        What rounding takes from one record, the next one gets: the totals hold.
+        """
+        if WEIGHT not in self.frame:
+            return self.frame
+        totals = np.floor(self.frame[WEIGHT].cumsum().to_numpy() + 0.5)
+        times = np.diff(totals, prepend=0).astype(np.int64)
+        repeated = self.frame.loc[self.frame.index.repeat(times), list(COLUMNS)]
+        return repeated.reset_index(drop=True)
 
 
 def parse_columns(text: str) -> dict[str, str]:
@@ -56,10 +82,10 @@ def parse_columns(text: str) -> dict[str, str]:
     titles: dict[str, str] = {}
     for part in filter(None, text.split(",")):
         name, equals, title = (item.strip() for item in part.partition("="))
-        if not equals or not title or name not in COLUMNS or name in titles:
+        if not equals or not title or name not in (*COLUMNS, WEIGHT) or name in titles:
             raise SettingError(
                 f"SHILL_DATASET_COLUMNS: {part!r} is no NAME=COLUMN, or repeats a name: names are "
-                f"{', '.join(COLUMNS)}"
+                f"{', '.join((*COLUMNS, WEIGHT))}"
             )
         titles[name] = title
     return titles
@@ -69,6 +95,8 @@ def read_csv(
     path: Path, name: str | None = None, *, columns: Mapping[str, str] = MappingProxyType({})
 ) -> Dataset:
     """Read and check a CSV with UCI 562's header, in any case and order; Record_ID may be absent.
+
+    It may also have Weight (see `WEIGHT`) and Reviewer, which nothing is learnt from.
 
     Args:
         path: The file, UTF-8.
@@ -92,19 +120,25 @@ def read_csv(
 
 def size_of(frame: pd.DataFrame) -> str:
     """Say how many records and auctions are in `Dataset.frame`, and how many of them are shill."""
+    weights = frame.get(WEIGHT, pd.Series(1.0, frame.index))
+    stand_for = f", which stand for {weights.sum():,.0f}" if (weights != 1).any() else ""
     return (
-        f"{len(frame):,} records of {frame['auction_id'].nunique():,} auctions, "
-        f"{frame['is_shill'].mean():.1%} shill"
+        f"{len(frame):,} records of {frame['auction_id'].nunique():,} auctions{stand_for}, "
+        f"{np.average(frame['is_shill'], weights=weights):.1%} shill"
     )
 
 
 def to_csv(frame: pd.DataFrame) -> bytes:
-    """Write records in the published form; `read_csv` gives exactly `frame` back."""
+    """Write records in the published form, with `WEIGHT` and `REVIEWER` if `frame` has them.
+
+    `read_csv` gives exactly `frame` back, without the reviewers.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([_RECORD_NUMBER, *(_PUBLISHED[name] for name in COLUMNS)])
+    names = [name for name in (*COLUMNS, WEIGHT, REVIEWER) if name in frame]
+    writer.writerow([_RECORD_NUMBER, *(_PUBLISHED[name] for name in names)])
     numbers = range(1, len(frame) + 1)
-    writer.writerows(zip(numbers, *(frame[name].tolist() for name in COLUMNS), strict=True))
+    writer.writerows(zip(numbers, *(frame[name].tolist() for name in names), strict=True))
     return text.getvalue().encode()
 
 
@@ -142,6 +176,7 @@ class _Table:
             {name: self._identifier(name) for name in _IDENTIFIERS}
             | {name: self._feature(name) for name in FEATURES}
             | {"is_shill": self._label()}
+            | ({WEIGHT: self._weight()} if WEIGHT in self.text else {})
         )
         repeated = frame.duplicated(list(_IDENTIFIERS))
         self._refuse(repeated, "bidder_id", "occurs earlier in this auction: keep one record")
@@ -197,6 +232,12 @@ class _Table:
         values = self.text["is_shill"].map(_number)
         self._refuse(~values.isin([0, 1]), "is_shill", "is neither 0 nor 1: correct it")
         return values.astype(np.int8)
+
+    def _weight(self) -> "pd.Series[float]":
+        values = self.text[WEIGHT].map(_number).astype(np.float64)
+        wrong = ~values.between(1, _MOST_WEIGHT)
+        self._refuse(wrong, WEIGHT, f"is no number from 1 to {_MOST_WEIGHT:.0f}: correct it")
+        return values
 
     def _refuse(self, bad: "pd.Series[bool]", name: str, complaint: str) -> None:
         """Raise for the first bad value, if there is one."""

@@ -36,8 +36,8 @@ def labelled(
 ) -> Performance:
     """Compare `labels` with `predictions`, all (n,), 1 for shill.
 
-    Each counts for as many rows as its weight says, one by default, so that a random sample of what was not flagged
-    speaks for the rest (Horvitz and Thompson, 1952).
+    Each counts for as many rows as its weight says, one by default, so that a random sample of what
+    was not flagged speaks for the rest. Source: Horvitz and Thompson (1952).
     """
     each = np.ones(len(labels)) if weights is None else np.asarray(weights, np.float64)
     return _performance(np.asarray(labels, np.float64), np.asarray(predictions, bool), each)

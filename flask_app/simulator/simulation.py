@@ -4,7 +4,6 @@ They are computed from the auctions' bids alone, by the definitions that real re
 `docs/simulator.md` tells how near they are to real ones.
 """
 
-import hashlib
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ import pandas as pd
 
 from flask_app.bids.features import compute
 from flask_app.bids.tables import DAY
-from flask_app.data.dataset import COLUMNS, Dataset, to_csv
+from flask_app.data.dataset import COLUMNS, Dataset
 from flask_app.errors import DataError, SettingError
 from flask_app.simulator.bids import hold
 from flask_app.simulator.market import UCI_MARKET, Market
@@ -71,8 +70,7 @@ def hold_auctions(auctions: int = 1000, seed: int = 0, market: Market = UCI_MARK
             f"all {len(frame)} records are of class {frame['is_shill'].iloc[0]}: "
             "simulate more auctions or change the knob shills"
         )
-    dataset = Dataset("simulated", hashlib.sha256(to_csv(frame)).hexdigest(), frame)
-    return Simulation(dataset, held, bids)
+    return Simulation(Dataset.made_of("simulated", frame), held, bids)
 
 
 def hold_tables(auctions: int, seed: int, market: Market) -> tuple[pd.DataFrame, pd.DataFrame]:

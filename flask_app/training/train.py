@@ -46,11 +46,15 @@ class Trained:
 
 
 def examples_of(dataset: Dataset) -> Examples:
-    """Take the columns that training uses, in the precision that the model is served with."""
+    """Take the columns that training uses, in the precision that the model is served with.
+
+    Records that were drawn are there as often as their weight says, so also in the reference.
+    """
+    frame = dataset.repeated()
     return Examples(
-        rows=dataset.frame[list(FEATURES)].to_numpy(np.float32),
-        labels=dataset.frame["is_shill"].to_numpy(np.int8),
-        auctions=dataset.frame["auction_id"].to_numpy(object),
+        rows=frame[list(FEATURES)].to_numpy(np.float32),
+        labels=frame["is_shill"].to_numpy(np.int8),
+        auctions=frame["auction_id"].to_numpy(object),
     )
 
 
@@ -94,7 +98,7 @@ def train(
         manifest,
         {
             bundle.MODEL: _converted(choice, classifier),
-            bundle.REFERENCE: _reference(dataset, examples, selection),
+            bundle.REFERENCE: _reference(examples, selection),
             bundle.DRIFT_CALIBRATION: find_thresholds(
                 examples.rows, examples.auctions, seed
             ).to_json(),
@@ -167,10 +171,10 @@ def _converted(choice: Choice, classifier: Classifier) -> bytes:
         ) from error
 
 
-def _reference(dataset: Dataset, examples: Examples, selection: Selection) -> bytes:
+def _reference(examples: Examples, selection: Selection) -> bytes:
     """The training data with out-of-fold probabilities, as Parquet."""
     frame = pd.DataFrame(examples.rows, columns=list(FEATURES))
-    frame.insert(0, "auction_id", dataset.frame["auction_id"].to_numpy())
+    frame.insert(0, "auction_id", examples.auctions)
     frame["is_shill"] = examples.labels
     frame["probability"] = selection.probabilities
     buffer = io.BytesIO()

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from flask_app.data.dataset import COLUMNS, Dataset, parse_columns, read_csv, to_csv
+from flask_app.data.dataset import COLUMNS, Dataset, parse_columns, read_csv, size_of, to_csv
 from flask_app.errors import DataError, SettingError
 
 HEADER = (
@@ -12,6 +12,7 @@ HEADER = (
 )
 HONEST = "1,732,a***b,0.2,0.4,0,0.25,0,0.99,0.125,0.5,5,0"
 SHILL = "2,732,c***d,0.7,0.6,1,0.75,0,0.99,0.5,1,5,1"
+OTHER = "3,732,e***f,0.7,0.6,1,0.75,0,0.99,0.5,1,5,1"
 
 
 def _write(path: Path, *lines: str) -> Path:
@@ -48,6 +49,16 @@ def test_what_is_written_reads_back_exactly(tmp_path: Path) -> None:
     frame["bidding_ratio"] /= 3
     (tmp_path / "b.csv").write_bytes(to_csv(frame))
     assert read_csv(tmp_path / "b.csv").frame.equals(frame)
+
+
+def test_a_record_counts_as_often_as_its_weight_says(tmp_path: Path) -> None:
+    lines = HEADER + ",Weight,Reviewer", HONEST + ",3,eve", SHILL + ",1.4,eve", OTHER + ",1.6,bob"
+    dataset = read_csv(_write(tmp_path / "a.csv", *lines))
+    assert dataset.repeated()["bidder_id"].tolist() == ["a***b"] * 3 + ["c***d"] + ["e***f"] * 2
+    assert tuple(dataset.repeated().columns) == COLUMNS
+    assert size_of(dataset.frame) == "3 records of 1 auctions, which stand for 6, 50.0% shill"
+    (tmp_path / "b.csv").write_bytes(to_csv(dataset.frame))
+    assert read_csv(tmp_path / "b.csv").frame.equals(dataset.frame)
 
 
 def test_a_file_of_the_users_own_is_called_custom_and_known_by_its_bytes(tmp_path: Path) -> None:
@@ -113,6 +124,10 @@ def test_the_real_data_is_known_by_its_bytes_and_whole(uci: Dataset) -> None:
         (
             [HEADER, HONEST, SHILL, SHILL],
             r"row 4, column Bidder_ID: 'c\*\*\*d' occurs earlier in this auction: keep one record",
+        ),
+        (
+            [HEADER + ",Weight", HONEST + ",1", SHILL + ",0.5"],
+            "row 3, column Weight: '0.5' is no number from 1 to 1000000: correct it",
         ),
         ([HEADER, HONEST], "every record is of class 0: give records of both classes"),
         ([HEADER, HONEST[:-1] + '"0"x', SHILL], "not CSV in UTF-8 .*: export it again"),

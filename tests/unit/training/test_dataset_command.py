@@ -1,5 +1,7 @@
 """`dataset`: labelled predictions become a file that `train` takes."""
 
+import csv
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -28,8 +30,8 @@ class Log:
         labels = [label(line.prediction_id, line is shill, NOW) for line in lines]
         write_labels(self.directory, labels)
 
-    def make(self) -> int:
-        return main(["dataset", "--output", str(self.output)])
+    def make(self, *options: str) -> int:
+        return main(["dataset", "--output", str(self.output), *options])
 
     def rows(self) -> list[tuple[str, str, float, int]]:
         frame = read_csv(self.output).frame
@@ -104,6 +106,40 @@ def test_a_bidder_without_a_name_has_that_of_the_prediction(log: Log) -> None:
     assert [row[1] for row in log.rows()] == [line.prediction_id for line in lines]
 
 
+def test_the_file_says_for_how_many_a_record_was_drawn_and_who_judged_it(log: Log) -> None:
+    drawn, sent = log.predict(1, "a1"), log.predict(2, "a2")
+    write(log.directory, [drawn, sent])
+    judged = label(drawn.prediction_id, False, NOW, weight=50.0, reviewer="eve")
+    write_labels(log.directory, [judged, label(sent.prediction_id, True, NOW)])
+
+    assert log.make() == 0
+
+    assert read_csv(log.output).frame["weight"].tolist() == [50, 1]
+    written = csv.DictReader(log.output.read_text().splitlines())
+    assert [row["Reviewer"] for row in written] == ["eve", ""]
+
+
+def test_what_was_predicted_before_a_time_is_left_out(log: Log) -> None:
+    old = prediction(NOW - 1, 1, auction_id="a1", bidder_id="b1")
+    new = [log.predict(2, "a2"), log.predict(3, "a3")]
+    write(log.directory, [old, *new])
+    log.label([old, *new], shill=new[0])
+
+    assert log.make("--since", datetime.fromtimestamp(NOW, UTC).isoformat()) == 0
+
+    assert [row[0] for row in log.rows()] == ["a2", "a3"]
+
+
+@pytest.mark.parametrize("time", ["yesterday", "2026-11-01T00:00:00"])
+def test_a_time_without_a_zone_is_refused(
+    log: Log, time: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        log.make("--since", time)
+    assert "argument --since: " in (said := capsys.readouterr().err)
+    assert repr(time) in said
+
+
 def test_what_was_logged_before_a_feature_was_there_is_left_out_and_said(
     log: Log, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -118,7 +154,7 @@ def test_what_was_logged_before_a_feature_was_there_is_left_out_and_said(
     assert log.make() == 0
 
     assert [row[0] for row in log.rows()] == ["a1", "a2"]
-    assert "1 records lack a feature and are left out" in capsys.readouterr().out
+    assert "1 records lack a feature and are left out" in capsys.readouterr().err
 
 
 def test_without_labels_of_both_kinds_nothing_is_written(
