@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from flask_app.model.bundle import GoldenRow
 from flask_app.record import FEATURES
 
+_ROWS = 21
 _LEVELS = 8
-_NEAR_THRESHOLD = 8
 
 Rows = NDArray[np.float32]
 
@@ -31,8 +31,12 @@ def golden_rows(
     probabilities = score(distinct)
     _, levels = np.unique(probabilities, return_index=True)
     spread = levels[np.linspace(0, len(levels) - 1, _LEVELS).round().astype(int)]
-    nearest = np.argsort(np.abs(probabilities - threshold), kind="stable")[:_NEAR_THRESHOLD]
-    chosen = np.concatenate([_extremes(distinct), distinct[spread], distinct[nearest]])
+    chosen = np.unique(np.concatenate([_extremes(distinct), distinct[spread]]), axis=0)
+    # A model with few levels has fewer rows so far, and gets more of these.
+    nearest = distinct[np.argsort(np.abs(probabilities - threshold), kind="stable")]
+    there = {row.tobytes() for row in chosen}
+    others = np.array([row.tobytes() not in there for row in nearest])
+    chosen = np.concatenate([chosen, nearest[others][: _ROWS - len(chosen)]])
     chosen = np.unique(chosen, axis=0)
     return tuple(
         GoldenRow(

@@ -123,6 +123,12 @@ def test_golden_rows_span_ranges_probabilities_and_threshold(examples: Examples)
     assert np.sort(np.abs(given - 0.3))[:4] == pytest.approx(nearest)
 
 
+def test_a_model_with_two_levels_has_golden_rows_too(examples: Examples) -> None:
+    golden = golden_rows(examples.rows, lambda rows: (rows[:, 2] > 0).astype(np.float64), 0.5)
+
+    assert len({tuple(row.features.values()) for row in golden}) == len(golden) == 21
+
+
 def test_a_golden_row_is_written_in_decimals_that_give_the_same_float32(
     trained: Trained, examples: Examples
 ) -> None:
