@@ -1,7 +1,8 @@
 """Play a day of simulated auctions on the lab: `python -m demo`, or `make demo`.
 
-Predictions flow, the drift job runs after every three hours of the day, labels arrive six hours
-late. From 09:00 to 18:00 shills follow a new habit: the scores move, the alerts fire, and clear.
+Predictions flow, reviewers decide at the desk, and the drift job runs after every four hours of the
+day. From 08:00 on shills follow a new habit: the scores move, and an alert fires. A new model learns
+from what the reviewers decided and takes over without a lost request; the alert clears.
 """
 
 import argparse
@@ -9,8 +10,9 @@ import sys
 
 from demo.lab import Lab, LabError
 from demo.play import Step, play
+from demo.retraining import Retrained
 
-COLUMNS = "{:<7}{:<12}{:>8}{:>9}{:>7}{:>10}{:>9}{:>9}  {}"
+COLUMNS = "{:<7}{:<12}{:>8}{:>9}{:>9}{:>7}{:>10}{:>9}{:>9}  {}"
 
 
 def main() -> int:
@@ -20,17 +22,29 @@ def main() -> int:
     options = parser.parse_args()
     print(
         COLUMNS.format(
-            *("until", "shills", "records", "flagged", "drift", "drifted", "F1 est.", "F1 lab."),
+            *("until", "shills", "decided", "records", "flagged"),
+            *("drift", "drifted", "F1 est.", "F1 lab."),
             "alerts firing",
         )
     )
     try:
         for step in play(Lab(), options.seed):
+            if step.retrained:
+                print(_news(step.retrained))
             print(_line(step), flush=True)
     except LabError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _news(retrained: Retrained) -> str:
+    traffic = retrained.traffic
+    return (
+        f"  A new model has learnt from the decisions since the onset: {retrained.version}.\n"
+        f"  {retrained.comparison}.\n"
+        f"  While it was deployed, {traffic.requests:,} requests came in; {traffic.lost} were lost."
+    )
 
 
 def _line(step: Step) -> str:
@@ -42,6 +56,7 @@ def _line(step: Step) -> str:
     return COLUMNS.format(
         f"{step.until:02d}:00",
         step.habit,
+        step.decisions,
         len(step.flagged),
         f"{sum(step.flagged) / len(step.flagged):.1%}",
         figure(drift.score if drift else None),

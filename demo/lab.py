@@ -1,11 +1,12 @@
-"""The lab's parts as the day sees them: API, drift job, Prometheus, Alertmanager."""
+"""The lab's parts as the day sees them: API, drift job, Prometheus, Alertmanager, its files."""
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,7 +19,9 @@ from flask_app.errors import ApiError, ServerUnreachable
 from flask_app.serving.messages import Prediction
 
 SECONDS = 10.0
+PREDICTIONS = "/var/lib/shill/predictions"
 REPORTS = "/var/lib/shill/reports"
+SITE = "/srv/site"
 PATIENCE_SECONDS = 90.0
 SINGLES = 50
 SCORED = {DriftExit.NO_DRIFT, DriftExit.DRIFT}
@@ -34,19 +37,28 @@ class Lab:
 
     container: str = "shill-lab"
     api: str = "http://127.0.0.1:8000"
+    desk: str = "http://127.0.0.1:8002"
     prometheus: str = "http://127.0.0.1:9090"
     alertmanager: str = "http://127.0.0.1:9093"
+
+    def model_version(self) -> str:
+        """Return the version that is served."""
+        with self._client() as client:
+            return client.model().version
+
+    def show_site(self, tables: Mapping[str, bytes]) -> None:
+        """Have the desk draw bids from an auction site's tables, `auctions.csv` and `bids.csv`."""
+        for name, content in tables.items():
+            path = f"{SITE}/{name.removesuffix('.csv')}/day.csv"
+            self._on_host(
+                "sh", "-c", f"cat > {path}.new && mv {path}.new {path}", stdin=content.decode()
+            )
 
     def predict(self, records: list[dict[str, object]]) -> list[Prediction]:
         """Have `records` scored, the first ones one by one; returns the predictions."""
         with self._client() as client:
             singles = [client.predict(record) for record in records[:SINGLES]]
             return [*singles, *client.predict_batch(records[SINGLES:])]
-
-    def label(self, labels: dict[str, bool]) -> None:
-        """Send what became known about earlier predictions, by their ids."""
-        with self._client() as client:
-            client.feedback(labels)
 
     def run_drift_job(self) -> Summary:
         """Run the job as cron does, and return its summary once its alerts have been judged."""
@@ -59,9 +71,9 @@ class Lab:
         newest = self._on_host(
             "sh", "-c", f'cat "$(ls -d {REPORTS}/20*/ | tail -n 1)summary.json"'
         ).stdout
-        self._wait("Prometheus to scrape the run", lambda: self._scraped() >= began - 1)
+        wait_for("Prometheus to scrape the run", lambda: self._scraped() >= began - 1)
         scraped = time.time()
-        self._wait("Prometheus to evaluate its rules", lambda: self._evaluated() > scraped)
+        wait_for("Prometheus to evaluate its rules", lambda: self._evaluated() > scraped)
         return msgspec.json.decode(newest, type=Summary)
 
     @contextmanager
@@ -80,6 +92,13 @@ class Lab:
         names = {alert["labels"]["alertname"] for alert in firing}
         return tuple(sorted(names - {"Watchdog"}))
 
+    def copy_log(self, directory: Path) -> None:
+        """Copy predictions and labels from the host, so that they can be learnt from."""
+        command = ["docker", "cp", f"{self.container}:{PREDICTIONS}", str(directory)]
+        copied = subprocess.run(command, capture_output=True, text=True, check=False)
+        if copied.returncode:
+            raise LabError(f"{copied.stderr.strip()}: is the lab up? `make up`")
+
     def _scraped(self) -> float:
         query = "max(shill_drift_last_run_timestamp_seconds)"
         answer = _get(f"{self.prometheus}/api/v1/query", query=query)
@@ -93,9 +112,11 @@ class Lab:
             for group in answer["data"]["groups"]
         )
 
-    def _on_host(self, *command: str) -> subprocess.CompletedProcess[str]:
+    def _on_host(self, *command: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        interactive = [] if stdin is None else ["--interactive"]
         return subprocess.run(
-            ["docker", "exec", self.container, *command],
+            ["docker", "exec", *interactive, self.container, *command],
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
@@ -111,13 +132,14 @@ class Lab:
         except ServerUnreachable as error:
             raise LabError(f"{error} Start the lab by `make up`.") from error
 
-    @staticmethod
-    def _wait(what: str, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENCE_SECONDS
-        while not condition():
-            if time.monotonic() > end:
-                raise LabError(f"waited {PATIENCE_SECONDS:g} s for {what}")
-            time.sleep(0.5)
+
+def wait_for(what: str, condition: Callable[[], bool]) -> None:
+    """Wait until `condition` holds; raises `LabError` if it does not in `PATIENCE_SECONDS`."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > end:
+            raise LabError(f"waited {PATIENCE_SECONDS:g} s for {what}")
+        time.sleep(0.5)
 
 
 def _get(url: str, **parameters: str) -> Any:

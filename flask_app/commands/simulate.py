@@ -11,14 +11,12 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
-import pandas as pd
-
 from flask_app import files
 from flask_app.data.dataset import read_csv, to_csv
 from flask_app.errors import SettingError
 from flask_app.simulator.market import Market
 from flask_app.simulator.realism import distance_table
-from flask_app.simulator.simulation import hold_auctions
+from flask_app.simulator.simulation import as_csv, hold_auctions
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -62,13 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         files.write(arguments.output, to_csv(frame))
         print(f"{arguments.output}: {len(frame):,} records, {frame['is_shill'].mean():.1%} shill")
     if arguments.bids:
-        files.write_directory(
-            arguments.bids,
-            {
-                "auctions.csv": _csv(simulation.auctions, "opened_at", "closes_at"),
-                "bids.csv": _csv(simulation.bids, "placed_at"),
-            },
-        )
+        files.write_directory(arguments.bids, as_csv(simulation.auctions, simulation.bids))
         print(
             f"{arguments.bids}: {len(simulation.auctions):,} auctions, "
             f"{len(simulation.bids):,} bids"
@@ -76,12 +68,3 @@ def run(arguments: argparse.Namespace) -> int:
     if real is not None:
         print(distance_table(frame, real.frame).round(3).to_string())
     return 0
-
-
-def _csv(frame: pd.DataFrame, *times: str) -> bytes:
-    """Write a table with its times as RFC 3339 has them."""
-    written = {
-        name: pd.to_datetime(frame[name], unit="us").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-        for name in times
-    }
-    return frame.assign(**written).to_csv(index=False).encode()

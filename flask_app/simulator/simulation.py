@@ -80,6 +80,22 @@ def hold_tables(auctions: int, seed: int, market: Market) -> tuple[pd.DataFrame,
     return _as_tables(*_hold_until(auctions, market, np.random.default_rng(seed)))
 
 
+def as_csv(auctions: pd.DataFrame, bids: pd.DataFrame) -> dict[str, bytes]:
+    """Return both tables of a `Simulation` as files by name, with times as RFC 3339 has them."""
+    return {
+        "auctions.csv": _csv(auctions, "opened_at", "closes_at"),
+        "bids.csv": _csv(bids, "placed_at"),
+    }
+
+
+def _csv(frame: pd.DataFrame, *times: str) -> bytes:
+    written = {
+        name: pd.to_datetime(frame[name], unit="us").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+        for name in times
+    }
+    return frame.assign(**written).to_csv(index=False).encode()
+
+
 def _as_tables(held: pd.DataFrame, bids: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give both the columns of the contract, and the bids `is_shill`."""
     opened = FIRST_OPENING + np.linspace(0, SEASON, len(held), endpoint=False).astype(np.int64)
