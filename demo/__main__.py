@@ -1,8 +1,8 @@
 """Play a day of simulated auctions on the lab: `python -m demo`, or `make demo`.
 
-Predictions flow, reviewers decide at the desk, and the drift job runs after every four hours of the
-day. From 08:00 on shills follow a new habit: the scores move, and an alert fires. A new model learns
-from what the reviewers decided and takes over without a lost request; the alert clears.
+Predictions flow, reviewers decide at the desk, and the drift job runs every four hours. From 08:00
+on shills have a new habit: the scores move, and an alert fires. A new model learns from what the
+reviewers decided and takes over without a lost request; the alert clears.
 """
 
 import argparse
@@ -18,7 +18,7 @@ COLUMNS = "{:<7}{:<12}{:>8}{:>9}{:>9}{:>7}{:>10}{:>9}{:>9}  {}"
 def main() -> int:
     """Print a line for every three hours of the day; returns 1 where the lab cannot play along."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__.splitlines()[0])
-    parser.add_argument("--seed", type=int, default=1, help="another day (default: %(default)s)")
+    parser.add_argument("--seed", type=int, help="which day (default: one that was not played yet)")
     options = parser.parse_args()
     print(
         COLUMNS.format(

@@ -51,7 +51,12 @@ class Hours:
         return self.records["is_shill"].astype(bool).tolist()
 
 
-def hours(seed: int = 1) -> Iterator[Hours]:
+def name(seed: int) -> str:
+    """Return what the names of all auctions of a day begin with."""
+    return f"day{seed}-"
+
+
+def hours(seed: int) -> Iterator[Hours]:
     """Yield the day, `STEP_HOURS` at a time."""
     for step, begin in enumerate(range(0, 24, STEP_HOURS)):
         market = NEW_HABIT if begin >= ONSET else UCI_MARKET
@@ -59,7 +64,10 @@ def hours(seed: int = 1) -> Iterator[Hours]:
         yield Hours(
             begin,
             "new habit" if begin >= ONSET else "as trained",
-            *(_of_hour(begin, table) for table in (held.dataset.frame, held.auctions, held.bids)),
+            *(
+                _named(f"{name(seed)}{begin:02d}h-", table)
+                for table in (held.dataset.frame, held.auctions, held.bids)
+            ),
         )
 
 
@@ -70,7 +78,7 @@ def site(day: list[Hours]) -> dict[str, bytes]:
     )
 
 
-def _of_hour(begin: int, table: pd.DataFrame) -> pd.DataFrame:
-    """Give what is named in a table a name that no other hours have."""
+def _named(prefix: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Begin all names in a table with `prefix`, so that no other hours have the same."""
     names = [name for name in _IDENTIFIERS if name in table]
-    return table.assign(**{name: f"{begin:02d}h-" + table[name] for name in names})
+    return table.assign(**{name: prefix + table[name] for name in names})

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
-from demo.day import STEP_HOURS, hours, site
+from demo.day import STEP_HOURS, hours, name, site
 from demo.lab import Lab
 from demo.retraining import Registry, Retrained
-from demo.reviewers import review
+from demo.reviewers import knows, review
 from flask_app.drift.summary import Summary
 
 ALERT = "DataDrift"
@@ -35,12 +36,14 @@ class Step:
     alerts: tuple[str, ...]
 
 
-def play(lab: Lab, seed: int = 1) -> Iterator[Step]:
-    """Play the day.
+def play(lab: Lab, seed: int | None = None) -> Iterator[Step]:
+    """Play a day, by default one that this lab has not seen.
 
     Reviewers decide on the predictions of the hours before. Once the alert fires, a new model
     learns from what they decided since the first window that had drifted.
     """
+    if seed is None:
+        seed = next(number for number in count(1) if not knows(lab.desk, name(number)))
     registry = Registry(lab)
     registry.begin()
     with lab.without_cron():

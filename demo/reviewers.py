@@ -35,18 +35,19 @@ def review(desk: str, truth: Mapping[str, bool], last_auction: str) -> int:
         httpx.Client(base_url=desk, timeout=SECONDS, trust_env=False) as browser,
         ThreadPoolExecutor(AT_ONCE) as reviewers,
     ):
-        page = f"/?band=all&state=all&text={last_auction}"
-        # A prediction of an earlier day may be of an auction of the same name.
-        wait_for(
-            "the desk to read the log",
-            lambda: not truth.keys().isdisjoint(_listed(browser, page)),
-        )
+        wait_for("the desk to read the log", lambda: knows(desk, last_auction))
         for queue in QUEUES:
             # What is decided is listed no more.
             while listed := _listed(browser, queue):
                 list(reviewers.map(partial(_decide, browser, truth), listed))
                 decisions += len(listed)
     return decisions
+
+
+def knows(desk: str, auction: str) -> bool:
+    """Tell whether the desk lists an auction whose name begins so."""
+    with httpx.Client(base_url=desk, timeout=SECONDS, trust_env=False) as browser:
+        return bool(_listed(browser, f"/?band=all&state=all&text={auction}"))
 
 
 def _listed(browser: httpx.Client, page: str) -> list[str]:

@@ -1,13 +1,16 @@
 """A day on the whole host: traffic, drift job, Prometheus, Alertmanager, and whom it tells."""
 
 import json
+import re
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from testinfra.host import Host
 
+from demo.day import hours
 from demo.lab import Lab
 from demo.play import Step, play
 from grafana_provisioning.check import empty
@@ -21,7 +24,7 @@ PATIENCE_SECONDS = 90
 @pytest.fixture(scope="module")
 def day() -> list[Step]:
     """The day of `make demo`, played."""
-    return list(play(Lab()))
+    return list(play(Lab(), seed=1))
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +72,20 @@ def test_what_shills_do_otherwise_is_what_has_drifted(day: list[Step]) -> None:
         assert "successive_outbidding" in step.summary.drift.drifted
 
 
-def test_the_alert_clears_when_the_habit_is_gone(day: list[Step]) -> None:
-    assert day[-1].habit == "as trained"
+def test_a_new_model_is_trained_once_because_it_is_better(day: list[Step]) -> None:
+    (retrained,) = (step.retrained for step in day if step.retrained)
+    assert retrained.version.startswith("labelled-")
+    assert re.search(r": \+0\.\d+, 95% interval \+0\.", retrained.comparison)
+
+
+def test_it_takes_over_without_a_lost_request(day: list[Step]) -> None:
+    (traffic,) = (step.retrained.traffic for step in day if step.retrained)
+    assert traffic.requests > 0
+    assert traffic.lost == 0
+
+
+def test_the_alert_clears_though_the_habit_stays(day: list[Step]) -> None:
+    assert day[-1].habit == "new habit"
     assert "DataDrift" not in day[-1].alerts
 
 
@@ -80,9 +95,25 @@ def test_the_webhook_is_told_of_the_beginning_and_of_the_end(
     assert [n["status"] for n in notified] == ["firing", "resolved"]
 
 
-def test_labels_show_late_how_much_worse_the_predictions_were(day: list[Step]) -> None:
+def test_labels_show_that_predictions_get_worse_and_that_the_new_model_mends_it(
+    day: list[Step],
+) -> None:
     labelled = [step.summary.labelled.f1 for step in day if step.summary.labelled.f1 is not None]
-    assert min(labelled) < day[0].summary.baseline["f1"] - 0.1
+    assert min(labelled) < 0.6
+    assert labelled[-1] > 0.9
+
+
+@pytest.mark.usefixtures("day")
+def test_the_desk_draws_the_bids_of_the_day(
+    eventually: Callable[[Callable[[], bool]], bool],
+) -> None:
+    auction = f"{Lab().desk}/auctions/{next(hours(seed=1)).auctions['auction_id'].iloc[0]}"
+
+    def draws() -> bool:
+        with urllib.request.urlopen(auction, timeout=10) as page:  # noqa: S310
+            return b"<circle" in page.read()
+
+    eventually(draws)
 
 
 @pytest.mark.usefixtures("day")
