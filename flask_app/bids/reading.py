@@ -19,25 +19,12 @@ from typing import Any, NamedTuple
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from flask_app.bids.tables import (
-    AUCTIONS,
-    BIDS,
-    MAX_AMOUNT,
-    MAX_DURATION,
-    SQL_TYPES,
-    Column,
-    Table,
-)
+from flask_app.bids.rules import BID_RULES, MAX_FAULTS, TABLE_RULES, Rule, column_rules, excerpt
+from flask_app.bids.tables import AUCTIONS, BIDS, SQL_TYPES, Column, Table
 from flask_app.errors import DataError
-from flask_app.record import MAX_IDENTIFIER
 from flask_app.s3 import SCHEME, S3Folder
 
 FORMATS = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
-MAX_FAULTS = 10
-"""Most faults that an error lists."""
-MAX_SHOWN = 60
-"""Longest excerpt of a value in an error, characters."""
-
 _RFC_3339 = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)"
 _PARQUET_TYPES = {
     "identifier": re.compile(r"VARCHAR|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?"),
@@ -121,8 +108,8 @@ class _Reader:
                     f"{url}: no {table.name} there: give a file or a directory of files that end "
                     f"in {', '.join(FORMATS)}"
                 )
-            rules = [rule for column in table.columns for rule in _rules(column, self._now)]
-            self._check(table, table.name, [*rules, *_RULES[table.name]])
+            rules = [rule for column in table.columns for rule in column_rules(column, self._now)]
+            self._check(table, table.name, [*rules, *TABLE_RULES[table.name]])
         return self._make_unique(table)
 
     def _insert(self, table: Table, file: _File, number: int) -> None:
@@ -138,9 +125,9 @@ class _Reader:
         """Refuse bids on auctions that are not there, and outside their auction's time."""
         # Under other names: what a rule says without a table is of bids.
         auctions = "(SELECT auction_id, opened_at, closes_at, true AS known FROM auctions)"
-        self._check(BIDS, f"bids LEFT JOIN {auctions} USING (auction_id)", _BID_RULES)
+        self._check(BIDS, f"bids LEFT JOIN {auctions} USING (auction_id)", BID_RULES)
 
-    def _check(self, table: Table, source: str, rules: "Sequence[_Rule]") -> None:
+    def _check(self, table: Table, source: str, rules: Sequence[Rule]) -> None:
         """Refuse rows of `source`, which is `table` or joined to it, that break a rule."""
         counts = ", ".join(f"count(*) FILTER ({rule.fault})" for rule in rules)
         found = _row(self._database, f"SELECT {counts} FROM {source}")
@@ -160,7 +147,7 @@ class _Reader:
             f"(SELECT {key} FROM (SELECT DISTINCT {columns} FROM {table.name}) "
             f"GROUP BY {key} HAVING count(*) > 1)"
         )
-        rule = _Rule(
+        rule = Rule(
             key,
             f"{key} IN {several}",
             f"is the {key} of rows that differ",
@@ -179,7 +166,7 @@ class _Reader:
             for column in ("file", "row"):
                 self._database.execute(f"ALTER TABLE {table.name} DROP COLUMN {column}")
 
-    def _refuse(self, table: Table, source: str, faulty: "list[_Rule]", count: int) -> None:
+    def _refuse(self, table: Table, source: str, faulty: list[Rule], count: int) -> None:
         """Raise `DataError` with the first of the faults."""
         types = {column.name: column.type for column in table.columns}
         faults: list[tuple[int, int, str]] = []
@@ -194,14 +181,14 @@ class _Reader:
             for number, row, stored in places:
                 file = self._files[table.name][number]
                 shown = self._as_written(table, file, row, rule) if stored is None else stored
-                what = "missing" if shown is None else f"{_excerpt(shown)} {rule.what}"
+                what = "missing" if shown is None else f"{excerpt(shown)} {rule.what}"
                 fault = f"{file.name}, row {row}, {rule.column}: {what}: {rule.remedy}"
                 faults.append((number, row, fault))
         lines = [fault for *_, fault in sorted(faults)[:MAX_FAULTS]]
         more = [f"and {count - len(lines):,} more"] if count > len(lines) else []
         raise DataError("\n".join([*lines, *more]))
 
-    def _as_written(self, table: Table, file: _File, row: int, rule: "_Rule") -> str | None:
+    def _as_written(self, table: Table, file: _File, row: int, rule: Rule) -> str | None:
         """Read again what does not fit into the database and so is not in it."""
         source = _Source.open(self._database, table, file)
         (value,) = _row(
@@ -210,73 +197,6 @@ class _Reader:
             f"row_number() OVER () AS row FROM {source.scan}) WHERE row = {row}",
         )
         return None if value is None else str(value)
-
-
-class _Rule(NamedTuple):
-    """What makes a row unusable.
-
-    Attributes:
-        column: Where the fault is.
-        fault: SQL that is true for it.
-        what: What is wrong with the value.
-        remedy: What to do.
-    """
-
-    column: str
-    fault: str
-    what: str
-    remedy: str
-
-
-def _rules(column: Column, now: int) -> list[_Rule]:
-    """Return what a column's values have to keep."""
-    name = column.name
-    match column.type:
-        case "identifier":
-            missing = f"{name} IS NULL OR " if column.required else ""
-            fault = f"{missing}length({name}) NOT BETWEEN 1 AND {MAX_IDENTIFIER}"
-            what = f"does not have 1 to {MAX_IDENTIFIER} characters"
-            return [_Rule(name, fault, what, "give each row one that has")]
-        case "amount":
-            right = f"{name} > 0 AND {name} <= {MAX_AMOUNT:.0f}"
-            what = f"is no number above 0 and up to {MAX_AMOUNT:g}"
-            remedy = "write an amount of money, with a point"
-            return [_Rule(name, f"NOT coalesce({right}, false)", what, remedy)]
-        case "time":
-            what, remedy = "is no time with its zone", "write it as 2026-11-23T12:00:00Z"
-            rules = [_Rule(name, f"{name} IS NULL", what, remedy)]
-            if name != "closes_at":
-                what, remedy = "is in the future", "correct it, or this machine's clock"
-                rules.append(_Rule(name, f"{name} > {now}", what, remedy))
-            return rules
-
-
-_RULES = {
-    AUCTIONS.name: (
-        _Rule(
-            "closes_at",
-            f"NOT coalesce(closes_at - opened_at BETWEEN 1 AND {MAX_DURATION}, true)",
-            "is not within 366 days after opened_at",
-            "correct either",
-        ),
-    ),
-    BIDS.name: (),
-}
-"""What a row has to keep beyond what each column has to."""
-_BID_RULES = (
-    _Rule(
-        "auction_id",
-        "known IS NULL",
-        "is no auction of those given",
-        "add it to them, or leave its bids out",
-    ),
-    _Rule(
-        "placed_at",
-        "NOT coalesce(placed_at BETWEEN opened_at AND closes_at, true)",
-        "is outside its auction, from opened_at to closes_at",
-        "correct any of the three",
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -364,21 +284,21 @@ def _files(table: Table, url: str) -> Iterator[Iterator[_File]]:
     root = Path(url)
     if root.is_dir():
         names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*"))
-        yield (_File(str(root / name), root / name) for name in names if _holds_rows(name))
+        yield (_File(str(root / name), root / name) for name in names if holds_rows(name))
     else:
-        yield iter([_File(url, root)] if root.exists() and _holds_rows(root.name) else [])
+        yield iter([_File(url, root)] if root.exists() and holds_rows(root.name) else [])
 
 
 def _fetched(folder: S3Folder, directory: Path) -> Iterator[_File]:
     for number, name in enumerate(sorted(folder.names())):
-        found = folder.get(name) if _holds_rows(name) else None
+        found = folder.get(name) if holds_rows(name) else None
         if found is not None:
             path = directory / f"{number}-{Path(name).name}"
             path.write_bytes(found.content)
             yield _File(f"{folder}/{name}", path)
 
 
-def _holds_rows(name: str) -> bool:
+def holds_rows(name: str) -> bool:
     """Whether a file of this name is one of a table; those of other programs' books are not."""
     return name.endswith(FORMATS) and not any(
         part.startswith((".", "_")) for part in name.split("/")
@@ -404,7 +324,3 @@ def _row(database: DuckDBPyConnection, query: str) -> tuple[Any, ...]:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _excerpt(value: str) -> str:
-    return repr(value) if len(value) <= MAX_SHOWN else f"{value[:MAX_SHOWN]!r}..."

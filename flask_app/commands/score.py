@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
             again=arguments.again,
             explain=not arguments.no_reasons,
             memory_limit=arguments.memory_limit,
-            progress=lambda days: tqdm(days, unit="day", disable=None),
+            progress=lambda days, count: tqdm(days, total=count, unit="day", disable=None),
         )
     except AlreadyRunning as error:
         print(f"error: {error}", file=sys.stderr)

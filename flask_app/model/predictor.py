@@ -8,7 +8,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from flask_app.errors import BundleError, GoldenRowError
-from flask_app.model.bundle import FEATURES_INPUT, MODEL, PROBABILITIES_OUTPUT, Bundle, Manifest
+from flask_app.model.bundle import FEATURES_INPUT, MODEL, PROBABILITIES_OUTPUT, Bundle
 from flask_app.model.stores import ModelStore
 from flask_app.record import FEATURES
 
@@ -21,11 +21,12 @@ _OUTPUTS = (PROBABILITIES_OUTPUT,)
 class Predictor:
     """A verified model; safe to share between threads."""
 
-    __slots__ = ("_run", "manifest", "threshold", "version")
+    __slots__ = ("_run", "directory", "manifest", "threshold", "version")
 
-    def __init__(self, manifest: Manifest, session: ort.InferenceSession) -> None:
+    def __init__(self, bundle: Bundle, session: ort.InferenceSession) -> None:
         self._run = session.run
-        self.manifest = manifest
+        self.directory = bundle.directory
+        self.manifest = manifest = bundle.manifest
         self.version = manifest.version
         self.threshold = manifest.threshold.value
 
@@ -44,7 +45,7 @@ class Predictor:
         """
         bundle = Bundle.open(directory, manifest_sha256=manifest_sha256)
         bundle.verify()
-        predictor = cls(bundle.manifest, _session(directory / MODEL, bundle.read(MODEL)))
+        predictor = cls(bundle, _session(directory / MODEL, bundle.read(MODEL)))
         predictor._check_golden_rows()
         return predictor
 

@@ -4,24 +4,17 @@ Bids that arrive after their day was scored are told.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
-import pyarrow as pa
-from duckdb import DuckDBPyConnection
-
-from flask_app.bids import features
-from flask_app.bids.database import leave_open_auctions, open_database
-from flask_app.bids.reading import Read, read
+from flask_app.bids.reading import Read
 from flask_app.errors import DataError
 from flask_app.model.bands import Band
 from flask_app.model.predictor import Predictor
-from flask_app.record import FEATURES
-from flask_app.scoring.output import COUNT, open_output
-from flask_app.scoring.scorer import ROWS_AT_ONCE, Scorer
-
-_CLOSING_DAY = "CAST(make_timestamp(closes_at) AS DATE)"
+from flask_app.scoring.engine import DuckDB, Engine, Scored
+from flask_app.scoring.output import open_output
+from flask_app.scoring.scorer import Scorer
 
 
 @dataclass
@@ -53,9 +46,10 @@ def run(
     *,
     again: Sequence[date] = (),
     explain: bool = True,
+    engine: type[Engine] = DuckDB,
     memory_limit: str = "2GB",
     now: datetime | None = None,
-    progress: Callable[[list[date]], Iterable[date]] = iter,
+    progress: Callable[[Iterator[Scored], int], Iterable[Scored]] = lambda scored, _: scored,
 ) -> Outcome:
     """Score every closed auction whose day is over and has no file yet.
 
@@ -66,9 +60,10 @@ def run(
         output: A directory, made if need be, or s3://BUCKET/PREFIX.
         again: Days to score though they have a file, which is replaced.
         explain: Whether records to review or to block get their reasons.
+        engine: What reads the tables and computes the records.
         memory_limit: What DuckDB may take before it goes on in a file.
         now: The time; by default, now.
-        progress: Given the days to score, yields them.
+        progress: Given the days as they are scored, and how many there are, yields them.
 
     Raises:
         AlreadyRunning: Another run writes to `output`.
@@ -80,13 +75,12 @@ def run(
     now = now or datetime.now(UTC)
     scorer = Scorer(predictor, now, explain)
     place = open_output(output)
-    with place.work() as work, open_database(work, memory_limit) as database:
-        outcome = Outcome(read(database, auctions, bids, now))
+    with place.work() as work, engine.opened(work, memory_limit) as tables:
+        outcome = Outcome(tables.read(auctions, bids, now))
         # An open auction's day is scored as a whole, and today is not over.
         today = datetime(now.year, now.month, now.day, tzinfo=UTC)
-        outcome.open_auctions = leave_open_auctions(database, today)
-        _compute_records(database)
-        days = _days(database)
+        outcome.open_auctions = tables.leave_open_auctions(today)
+        days = tables.days()
         if unknown := set(again) - set(days):
             raise DataError(f"{min(unknown)}: no auction closed on that day: leave it out")
         held = place.held() & days.keys() - set(again)
@@ -96,36 +90,8 @@ def run(
             for day in sorted(held)
             if (scored_from := place.bids(day)) != days[day]
         }
-        for day in progress([day for day in days if day not in held]):
-            content, bands = scorer.parquet(_records(database, day), {COUNT: str(days[day])})
-            place.write(day, content, days[day], again=day in again)
+        wanted = {day: count for day, count in days.items() if day not in held}
+        for day, bands in progress(tables.score(wanted, scorer, place, again), len(wanted)):
             outcome.days.append(day)
             outcome.bands += bands
     return outcome
-
-
-def _compute_records(database: DuckDBPyConnection) -> None:
-    """Make the table `records`, each with the day on which its auction closed."""
-    database.execute(
-        f"CREATE TABLE records AS SELECT r.*, {_CLOSING_DAY} AS day "
-        f"FROM ({features.sql()}) r JOIN auctions USING (auction_id)"
-    )
-
-
-def _days(database: DuckDBPyConnection) -> dict[date, int]:
-    """Return the number of bids of each day, in order."""
-    return dict(
-        database.execute(
-            f"SELECT {_CLOSING_DAY} AS day, count(*) "
-            "FROM bids JOIN auctions USING (auction_id) GROUP BY day ORDER BY day"
-        ).fetchall()
-    )
-
-
-def _records(database: DuckDBPyConnection, day: date) -> pa.RecordBatchReader:
-    """Return a day's records, in order."""
-    return database.sql(
-        f"SELECT auction_id, bidder_id, {', '.join(FEATURES)} FROM records WHERE day = ? "
-        "ORDER BY auction_id, bidder_id",
-        params=[day],
-    ).to_arrow_reader(ROWS_AT_ONCE)

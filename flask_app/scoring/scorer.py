@@ -46,15 +46,16 @@ Floats = NDArray[np.float64]
 class Scorer:
     """Makes scored records of records.
 
-    Args:
+    Attributes:
         predictor: The model.
         now: When they are scored.
         explain: Whether records to review or to block get their reasons.
     """
 
     def __init__(self, predictor: Predictor, now: datetime, explain: bool) -> None:
-        self._predictor = predictor
-        self._now = now.astimezone(UTC).replace(tzinfo=None)
+        self.predictor = predictor
+        self.now = now
+        self.explain = explain
         self._explainer = Explainer(predictor) if explain else None
         # ONNX Runtime lets go of the interpreter, so threads use every core.
         self._threads = ThreadPoolExecutor(os.cpu_count())
@@ -75,7 +76,7 @@ class Scorer:
 
     def _scored(self, records: pa.RecordBatch) -> pa.RecordBatch:
         """Give records the columns of `SCHEMA`; raises `BundleError` for a score that is none."""
-        predictor = self._predictor
+        predictor = self.predictor
         rows = np.column_stack([records[name].to_numpy() for name in FEATURES])
         probabilities = predictor.predict(rows.astype(np.float32))
         if not np.all((probabilities >= 0) & (probabilities <= 1)):
@@ -86,7 +87,7 @@ class Scorer:
         places = band_places(probabilities, predictor.manifest.bands)
         columns = {
             "prediction_id": prediction_ids(count),
-            "at": [self._now] * count,
+            "at": [self.now.astimezone(UTC).replace(tzinfo=None)] * count,
             "model_version": [predictor.version] * count,
             "probability": probabilities,
             "prediction": (probabilities >= predictor.threshold).astype(np.int8),

@@ -9,7 +9,8 @@ import duckdb
 import pandas as pd
 import pytest
 
-from flask_app.bids.reading import MAX_FAULTS, Read, read
+from flask_app.bids.reading import Read, read
+from flask_app.bids.rules import MAX_FAULTS
 from flask_app.errors import DataError
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
