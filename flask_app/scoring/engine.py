@@ -1,4 +1,4 @@
-"""What `score` needs of an engine: tables in, scored days out; and DuckDB, which it is by default."""
+"""What `score` needs of an engine: tables in, scored days out; and DuckDB, its default."""
 
 from abc import ABC, abstractmethod
 from collections import Counter

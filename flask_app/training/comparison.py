@@ -1,8 +1,8 @@
 """Compares a candidate with the model in production, on the candidate's training data.
 
-No model is judged on what it was trained on: a record that it knows has its out-of-fold
-probability, any other one what the model says of it. Auctions are resampled, the same ones for both
-models, because the records of one auction are not independent (paired cluster bootstrap).
+No model is judged on what it was trained on: a record that it knows has its out-of-fold prediction,
+any other one what the model says of it. Auctions are resampled, the same ones for both models,
+because the records of one auction are not independent (paired cluster bootstrap).
 Source: Davison and Hinkley (1997), sections 2.4 and 3.8.
 """
 
@@ -57,7 +57,7 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 def compare(candidate: Bundle, production: Bundle, seed: int = 0) -> Comparison:
-    """Compare two verified bundles by F1, each at its own threshold.
+    """Compare two verified bundles by F1.
 
     Args:
         candidate: Its training data are what both are compared on.
@@ -66,10 +66,7 @@ def compare(candidate: Bundle, production: Bundle, seed: int = 0) -> Comparison:
     """
     records = _reference(candidate)
     labels = records["is_shill"].to_numpy(bool)
-    called = (
-        records["probability"].to_numpy() >= candidate.manifest.threshold.value,
-        _score(production, records) >= production.manifest.threshold.value,
-    )
+    called = records["prediction"].to_numpy(bool), _call(production, records)
     auctions, place = np.unique(records["auction_id"].to_numpy(str), return_inverse=True)
     counts = np.stack([_count(place, labels, calls) for calls in called], axis=1)
 
@@ -83,16 +80,20 @@ def compare(candidate: Bundle, production: Bundle, seed: int = 0) -> Comparison:
 
 
 def _reference(of: Bundle) -> pd.DataFrame:
-    return pd.read_parquet(io.BytesIO(of.read(bundle.REFERENCE)))
+    """Return the training data with out-of-fold predictions."""
+    records = pd.read_parquet(io.BytesIO(of.read(bundle.REFERENCE)))
+    if "prediction" not in records:  # of an earlier release
+        records["prediction"] = records["probability"] >= of.manifest.threshold.value
+    return records
 
 
-def _score(production: Bundle, records: pd.DataFrame) -> NDArray[np.float64]:
-    """Return its probabilities, out of fold for the records that it was trained on."""
-    known = _reference(production).drop_duplicates(_KEY)[[*_KEY, "probability"]]
-    merged = records[_KEY].merge(known, on=_KEY, how="left")
-    rows = records[list(FEATURES)].to_numpy(np.float32)
-    predicted = Predictor.load(production.directory).predict(rows)
-    return np.where(merged["probability"].isna(), predicted, merged["probability"])
+def _call(production: Bundle, records: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return what it calls shill, out of fold for the records that it was trained on."""
+    known = _reference(production).drop_duplicates(_KEY)[[*_KEY, "prediction"]]
+    merged = records[_KEY].merge(known, on=_KEY, how="left")["prediction"]
+    predictor = Predictor.load(production.directory)
+    called = predictor.predict(records[list(FEATURES)].to_numpy(np.float32)) >= predictor.threshold
+    return np.where(merged.isna(), called, merged == 1)
 
 
 def _count(

@@ -93,10 +93,15 @@ class Trial:
 
 @dataclass(frozen=True)
 class Selection:
-    """The outcome: what to publish, and what the same procedure scores on auctions unseen."""
+    """The outcome: what to publish, and what the same procedure scores on auctions unseen.
+
+    Each outer fold has a candidate, a calibration and a threshold of its own; `predictions` are by
+    these.
+    """
 
     choice: Choice
     probabilities: Probabilities
+    predictions: Predictions
     metrics: CrossValidationMetrics
 
 
@@ -146,6 +151,7 @@ def select(trials: Sequence[Trial], labels: Labels) -> Selection:
     return Selection(
         choice=max((trial.choice for trial in trials), key=lambda choice: choice.average_precision),
         probabilities=probabilities,
+        predictions=predictions,
         metrics=measure_folds(labels, probabilities, predictions, folds),
     )
 

@@ -172,11 +172,12 @@ def _converted(choice: Choice, classifier: Classifier) -> bytes:
 
 
 def _reference(examples: Examples, selection: Selection) -> bytes:
-    """The training data with out-of-fold probabilities, as Parquet."""
+    """The training data with out-of-fold probabilities and predictions, as Parquet."""
     frame = pd.DataFrame(examples.rows, columns=list(FEATURES))
     frame.insert(0, "auction_id", examples.auctions)
     frame["is_shill"] = examples.labels
     frame["probability"] = selection.probabilities
+    frame["prediction"] = selection.predictions.astype(np.int8)
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
     return buffer.getvalue()

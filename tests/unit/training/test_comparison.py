@@ -75,6 +75,14 @@ def test_what_a_model_was_trained_on_is_judged_out_of_fold(good: Bundle, tmp_pat
     assert comparison.production == pytest.approx(f1_score(records["is_shill"], called))
 
 
+def test_out_of_fold_each_fold_has_a_threshold_of_its_own(good: Bundle, tmp_path: Path) -> None:
+    records = reference(good)
+    by_fold = records.assign(prediction=records["is_shill"])
+    candidate = copy(good, tmp_path, **{bundle.REFERENCE: by_fold.to_parquet()})
+
+    assert compare(candidate, good).candidate == 1
+
+
 def test_what_a_model_does_not_know_it_predicts(good: Bundle, tmp_path: Path) -> None:
     candidate = Bundle.open(make_bundle(tmp_path, seed=1))
 

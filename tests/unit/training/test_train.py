@@ -83,7 +83,7 @@ def test_the_reference_is_the_training_data_with_out_of_fold_probabilities(
     content = Bundle.open(trained.directory).read("reference.parquet")
     reference = pd.read_parquet(io.BytesIO(content))
 
-    assert list(reference) == ["auction_id", *FEATURES, "is_shill", "probability"]
+    assert list(reference) == ["auction_id", *FEATURES, "is_shill", "probability", "prediction"]
     assert reference["auction_id"].tolist() == simulated.frame["auction_id"].tolist()
     assert reference["is_shill"].tolist() == simulated.frame["is_shill"].tolist()
     assert reference["probability"].between(0, 1).all()
