@@ -102,7 +102,10 @@ bench: $(DESK) ## Measure the API beside its peers (PEERS=all: all of them), dri
 
 .PHONY: lock
 lock: $(DESK) ## Resolve the dependencies anew into the lock files
-	$(LOCK) --all-extras pyproject.toml requirements/desk.in --output-file requirements.txt
+	$(LOCK) $(addprefix --extra ,serve train drift score review archive client) pyproject.toml \
+		requirements/desk.in --output-file requirements.txt
+	$(LOCK) --constraint requirements.txt --extra spark pyproject.toml \
+		--output-file requirements/spark.txt
 	$(LOCK) --constraint requirements.txt --extra serve pyproject.toml --output-file requirements/serve.txt
 	$(LOCK) --constraint requirements.txt --extra drift pyproject.toml --output-file requirements/drift.txt
 	$(LOCK) --constraint requirements.txt --extra review pyproject.toml --output-file requirements/review.txt

@@ -37,6 +37,7 @@ LONGEST = (
     "cloudwatch_agent",
     "prediction_archive",
     "review_desk",
+    "spark",
     "grafana",
 )
 """The order in which sequences start, so that no long one is left over at the end."""
@@ -120,6 +121,27 @@ def prepare_other_environment() -> str | None:
     return None
 
 
+def prepare_spark() -> str | None:
+    """Install Spark's environment, and a Java as root on Debian."""
+    if not shutil.which("java"):
+        if os.geteuid() or not shutil.which("apt-get"):
+            return "no Java on this machine: install Java 17 or newer to run it"
+        packages = ["apt-get", "install", "--quiet=2", "--yes", "--no-install-recommends"]
+        for command in (["apt-get", "update", "--quiet=2"], [*packages, "default-jre-headless"]):
+            subprocess.run(
+                command, check=True, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+            )
+    environment = ROOT / ".venv-spark"
+    uv = str(Path(sys.executable).with_name("uv"))
+    lock = "requirements/spark.txt"
+    for command in (
+        [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, environment],
+        [uv, "pip", "sync", "--quiet", "--python", environment, "--require-hashes", lock],
+    ):
+        subprocess.run(command, check=True, cwd=ROOT)
+    return None
+
+
 def prepare_prometheus() -> str | None:
     """Unpack Debian's Prometheus and Alertmanager for their checkers; nothing is started."""
     unpacked = ROOT / ".cache" / "prometheus"
@@ -165,6 +187,7 @@ def stages() -> list[list[Stage]]:
         [pytest_stage("integration", "tests/integration")],
         [Stage("bundle", ["make", "bundle"]), molecule_stage("default")],
         [pytest_stage("guide", "tests/guide")],
+        [replace(pytest_stage("spark", "tests/spark"), prepare=prepare_spark)],
         *([molecule_stage(name)] for name in sorted(scenarios - {"default"})),
     ]
     order = {name: place for place, name in enumerate(LONGEST)}

@@ -26,6 +26,7 @@ _IBIS_TYPES = {"identifier": "string", "amount": "float64", "time": "int64"}
 @cache
 def sql(dialect: Literal["duckdb", "pyspark"] = "duckdb") -> str:
     """Return `records` as a query of the tables `auctions` and `bids`; see `tables`."""
+    getattr(ibis, dialect)  # declares the options that its compiler reads
     return str(ibis.to_sql(records(_table(tables.AUCTIONS), _table(tables.BIDS)), dialect=dialect))
 
 

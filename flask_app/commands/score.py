@@ -23,9 +23,10 @@ from tqdm import tqdm
 
 from flask_app.commands.model import BUNDLE, load
 from flask_app.commands.site import declare_tables
-from flask_app.errors import AlreadyRunning
+from flask_app.errors import AlreadyRunning, ShillError
 from flask_app.model.stores import open_store
 from flask_app.scoring import job
+from flask_app.scoring.engine import DuckDB, Engine
 from flask_app.settings import Settings
 
 
@@ -57,6 +58,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="do not explain what is to review or to block, which takes some 1.5 ms each",
     )
+    parser.add_argument(
+        "--engine",
+        choices=("duckdb", "spark"),
+        default="duckdb",
+        help="spark: the session that spark-submit gives, or a local one (default: %(default)s)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -70,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.output,
             again=arguments.again,
             explain=not arguments.no_reasons,
+            engine=_engine(arguments.engine),
             memory_limit=arguments.memory_limit,
             progress=lambda days, count: tqdm(days, total=count, unit="day", disable=None),
         )
@@ -92,3 +100,16 @@ def run(arguments: argparse.Namespace) -> int:
     for day, count in outcome.late.items():
         print(f"{day}: {count:+,} bids since it was scored: --again {day}", file=sys.stderr)
     return ScoreExit.LATE_BIDS if outcome.late else ScoreExit.DONE
+
+
+def _engine(name: str) -> type[Engine]:
+    if name == "duckdb":
+        return DuckDB
+    try:
+        from flask_app.scoring.spark import Spark  # noqa: PLC0415 - in an environment of its own
+    except ModuleNotFoundError as error:
+        raise ShillError(
+            f"--engine spark needs the module {error.name}, which is not installed: "
+            "pip install 'shill-bidding[spark]'"
+        ) from error
+    return Spark

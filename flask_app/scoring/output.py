@@ -98,6 +98,10 @@ class _Bucket(Output):
     def __init__(self, folder: S3Folder) -> None:
         self._folder = folder
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # On another machine it is opened anew.
+        return open_output, (str(self._folder),)
+
     @contextmanager
     def work(self) -> Iterator[Path]:
         with TemporaryDirectory(prefix="score-") as work:
