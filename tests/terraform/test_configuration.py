@@ -51,7 +51,7 @@ def test_it_is_formatted(environment: dict[str, str]) -> None:
 
 
 @pytest.mark.usefixtures("chain_begun")
-@pytest.mark.parametrize("folder", [".", "bootstrap"])
+@pytest.mark.parametrize("folder", [".", "bootstrap", "spark"])
 def test_it_is_valid(workspace: Callable[..., Workspace], folder: str) -> None:
     workspace("valid", folder=folder).run("validate", "-no-color")
 
