@@ -1,0 +1,1 @@
+"""How good a model is whose features are computed from an auction site's bids."""
