@@ -79,7 +79,7 @@ class Registry:
 
     def begin(self) -> None:
         """Have the lab serve what `make up` deployed, also where another day has replaced it."""
-        deployed = DirectoryStore(Path(Settings.from_environment().model_store), Bundle)
+        deployed = DirectoryStore(ROOT / Settings.from_environment().model_store, Bundle)
         pointer = deployed.production()
         if pointer is None:
             raise LabError(f"{deployed} has no model in production: `make up`")
