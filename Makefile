@@ -47,8 +47,10 @@ host: $(DESK) ## Boot the lab host, bare
 	ansible-playbook --inventory inventory/lab molecule/shared/create.yml molecule/default/base_image.yml
 
 .PHONY: bundle
+# The lab's model is the one of this checkout, even if that of an earlier one may be better.
 bundle: $(DESK) ## Train (or find) the model bundle that hosts are given
-	python -m flask_app train --promote
+	version=$$(python -m flask_app train | tee /dev/stderr | tail -n 1 | cut -d ' ' -f 1) \
+		&& python -m flask_app model promote "$$version"
 
 .PHONY: serve
 serve: bundle ## Run the API alone, without Docker, on http://127.0.0.1:8000
