@@ -49,7 +49,7 @@ host: $(DESK) ## Boot the lab host, bare
 .PHONY: bundle
 # The lab's model is the one of this checkout, even if that of an earlier one may be better.
 bundle: $(DESK) ## Train (or find) the model bundle that hosts are given
-	version=$$(python -m flask_app train | tee /dev/stderr | tail -n 1 | cut -d ' ' -f 1) \
+	version=$$(python -m flask_app train | tee >(cat >&2) | tail -n 1 | cut -d ' ' -f 1) \
 		&& python -m flask_app model promote "$$version"
 
 .PHONY: serve
