@@ -19,13 +19,23 @@ from typing import Any, NamedTuple
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from flask_app.bids.rules import BID_RULES, MAX_FAULTS, TABLE_RULES, Rule, column_rules, excerpt
+from flask_app.bids.listing import list_here, list_in, nothing_there
+from flask_app.bids.rules import (
+    BID_RULES,
+    MAX_FAULTS,
+    RFC_3339,
+    TABLE_RULES,
+    Rule,
+    column_missing,
+    column_rules,
+    fault,
+    faults,
+    type_wrong,
+)
 from flask_app.bids.tables import AUCTIONS, BIDS, SQL_TYPES, Column, Table
 from flask_app.errors import DataError
 from flask_app.s3 import SCHEME, S3Folder
 
-FORMATS = (".parquet", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
-_RFC_3339 = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)"
 _PARQUET_TYPES = {
     "identifier": re.compile(r"VARCHAR|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?"),
     "amount": re.compile(r"DOUBLE|FLOAT|DECIMAL.*|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|VARCHAR"),
@@ -104,10 +114,7 @@ class _Reader:
                 files.append(file)
                 self._insert(table, file, len(files) - 1)
             if not files:
-                raise DataError(
-                    f"{url}: no {table.name} there: give a file or a directory of files that end "
-                    f"in {', '.join(FORMATS)}"
-                )
+                raise nothing_there(table, url)
             rules = [rule for column in table.columns for rule in column_rules(column, self._now)]
             self._check(table, table.name, [*rules, *TABLE_RULES[table.name]])
         return self._make_unique(table)
@@ -169,7 +176,7 @@ class _Reader:
     def _refuse(self, table: Table, source: str, faulty: list[Rule], count: int) -> None:
         """Raise `DataError` with the first of the faults."""
         types = {column.name: column.type for column in table.columns}
-        faults: list[tuple[int, int, str]] = []
+        found: list[tuple[int, int, str]] = []
         for rule in faulty:
             value = f"{table.name}.{rule.column}"
             if types[rule.column] == "time":
@@ -181,12 +188,8 @@ class _Reader:
             for number, row, stored in places:
                 file = self._files[table.name][number]
                 shown = self._as_written(table, file, row, rule) if stored is None else stored
-                what = "missing" if shown is None else f"{excerpt(shown)} {rule.what}"
-                fault = f"{file.name}, row {row}, {rule.column}: {what}: {rule.remedy}"
-                faults.append((number, row, fault))
-        lines = [fault for *_, fault in sorted(faults)[:MAX_FAULTS]]
-        more = [f"and {count - len(lines):,} more"] if count > len(lines) else []
-        raise DataError("\n".join([*lines, *more]))
+                found.append((number, row, fault(f"{file.name}, row {row}", rule, shown)))
+        raise faults([line for *_, line in sorted(found)], count)
 
     def _as_written(self, table: Table, file: _File, row: int, rule: Rule) -> str | None:
         """Read again what does not fit into the database and so is not in it."""
@@ -233,16 +236,9 @@ class _Source:
         for column in table.columns:
             if column.name not in types:
                 if column.required:
-                    raise DataError(
-                        f"{file.name}: no column {column.name}, its columns are "
-                        f"{', '.join(types)}: add it"
-                    )
+                    raise column_missing(file.name, column, types)
             elif not _PARQUET_TYPES[column.type].fullmatch(types[column.name]):
-                raise DataError(
-                    f"{file.name}, {column.name}: {types[column.name]} is no type of "
-                    f"{'a time with its zone' if column.type == 'time' else f'an {column.type}'}: "
-                    "write the column anew"
-                )
+                raise type_wrong(file.name, column, types[column.name])
         return cls(scan, types)
 
     def raw(self, column: str) -> str:
@@ -257,7 +253,7 @@ class _Source:
         if self.types.get(column.name) != "VARCHAR":
             return f"epoch_us({raw})"
         return (
-            f"CASE WHEN regexp_full_match({raw}, '{_RFC_3339}') "
+            f"CASE WHEN regexp_full_match({raw}, '{RFC_3339}') "
             f"THEN epoch_us(TRY_CAST({raw} AS TIMESTAMPTZ)) END"
         )
 
@@ -281,28 +277,16 @@ def _files(table: Table, url: str) -> Iterator[Iterator[_File]]:
         with TemporaryDirectory(prefix=f"{table.name}-") as directory:
             yield _fetched(S3Folder(url), Path(directory))
         return
-    root = Path(url)
-    if root.is_dir():
-        names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*"))
-        yield (_File(str(root / name), root / name) for name in names if holds_rows(name))
-    else:
-        yield iter([_File(url, root)] if root.exists() and holds_rows(root.name) else [])
+    yield (_File(str(path), path) for path in list_here(Path(url)))
 
 
 def _fetched(folder: S3Folder, directory: Path) -> Iterator[_File]:
-    for number, name in enumerate(sorted(folder.names())):
-        found = folder.get(name) if holds_rows(name) else None
+    for number, name in enumerate(list_in(folder)):
+        found = folder.get(name)
         if found is not None:
             path = directory / f"{number}-{Path(name).name}"
             path.write_bytes(found.content)
             yield _File(f"{folder}/{name}", path)
-
-
-def holds_rows(name: str) -> bool:
-    """Whether a file of this name is one of a table; those of other programs' books are not."""
-    return name.endswith(FORMATS) and not any(
-        part.startswith((".", "_")) for part in name.split("/")
-    )
 
 
 @contextmanager

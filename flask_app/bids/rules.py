@@ -1,10 +1,17 @@
-"""What the rows of the tables have to keep, in SQL that DuckDB and Spark both take."""
+"""What the rows of the tables have to keep, in SQL that DuckDB and Spark both take.
 
+And how an error tells that they do not, whichever engine finds it.
+"""
+
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from flask_app.bids.tables import AUCTIONS, BIDS, MAX_AMOUNT, MAX_DURATION, Column
+from flask_app.errors import DataError
 from flask_app.record import MAX_IDENTIFIER
 
+RFC_3339 = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)"
+"""A time that is written."""
 MAX_FAULTS = 10
 """Most faults that an error lists."""
 MAX_SHOWN = 60
@@ -76,6 +83,34 @@ BID_RULES = (
         "correct any of the three",
     ),
 )
+
+
+def column_missing(where: str, column: Column, there: Iterable[str]) -> DataError:
+    """Return the error for a column that is not `there`."""
+    return DataError(
+        f"{where}: no column {column.name}, its columns are {', '.join(there)}: add it"
+    )
+
+
+def type_wrong(where: str, column: Column, kind: str) -> DataError:
+    """Return the error for a column whose type, `kind`, cannot hold its values."""
+    wanted = "a time with its zone" if column.type == "time" else f"an {column.type}"
+    return DataError(
+        f"{where}, {column.name}: {kind} is no type of {wanted}: write the column anew"
+    )
+
+
+def fault(place: str, rule: Rule, value: str | None) -> str:
+    """Tell of a value that breaks a rule; None: there is none."""
+    what = "missing" if value is None else f"{excerpt(value)} {rule.what}"
+    return f"{place}, {rule.column}: {what}: {rule.remedy}"
+
+
+def faults(found: Sequence[str], count: int) -> DataError:
+    """Return the error for `count` faults, of which the first were `found`."""
+    shown = found[:MAX_FAULTS]
+    more = [f"and {count - len(shown):,} more"] if count > len(shown) else []
+    return DataError("\n".join([*shown, *more]))
 
 
 def excerpt(value: str) -> str:

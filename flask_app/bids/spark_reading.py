@@ -16,16 +16,28 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import col, expr, lit
 
-from flask_app.bids.reading import FORMATS, Read, holds_rows
-from flask_app.bids.rules import BID_RULES, MAX_FAULTS, TABLE_RULES, Rule, column_rules, excerpt
+from flask_app.bids.listing import list_here, list_in, nothing_there
+from flask_app.bids.reading import Read
+from flask_app.bids.rules import (
+    BID_RULES,
+    MAX_FAULTS,
+    RFC_3339,
+    TABLE_RULES,
+    Rule,
+    column_missing,
+    column_rules,
+    excerpt,
+    fault,
+    faults,
+    type_wrong,
+)
 from flask_app.bids.tables import AUCTIONS, BIDS, Column, Table
 from flask_app.errors import DataError
 from flask_app.s3 import SCHEME, S3Folder
 
 _FILE = "_file"
-_RFC_3339 = r"\\d{4}-\\d\\d-\\d\\d[Tt ]\\d\\d:\\d\\d:\\d\\d(\\.\\d+)?([Zz]|[+-]\\d\\d:\\d\\d)"
 # Java takes more for a number than others do, such as 1d.
-_NUMBER = r"\\s*[+-]?(\\d+\\.?\\d*|\\.\\d+)([eE][+-]?\\d+)?\\s*"
+_NUMBER = r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*"
 _TYPES = {
     "identifier": re.compile("string|tinyint|smallint|int|bigint"),
     "amount": re.compile(r"string|double|float|decimal\(.*\)|tinyint|smallint|int|bigint"),
@@ -98,10 +110,7 @@ def _scan(session: SparkSession, table: Table, url: str) -> DataFrame:
         if paths:
             parts.append(_values(table, url, reader(paths)))
     if not parts:
-        raise DataError(
-            f"{url}: no {table.name} there: give a file or a directory of files that end in "
-            f"{', '.join(FORMATS)}"
-        )
+        raise nothing_there(table, url)
     return reduce(DataFrame.unionByName, parts)
 
 
@@ -114,14 +123,9 @@ def _list(url: str) -> Iterator[str]:
     """List a table's files as Spark names them."""
     if url.startswith(SCHEME):
         folder = S3Folder(url)
-        yield from (f"{folder}/{name}" for name in sorted(folder.names()) if holds_rows(name))
-        return
-    root = Path(url).resolve()
-    names = [path.relative_to(root).as_posix() for path in sorted(root.rglob("*"))]
-    if root.is_dir():
-        yield from (f"file://{root / name}" for name in names if holds_rows(name))
-    elif root.exists() and holds_rows(root.name):
-        yield f"file://{root}"
+        yield from (f"{folder}/{name}" for name in list_in(folder))
+    else:
+        yield from (f"file://{path}" for path in list_here(Path(url).resolve()))
 
 
 def _values(table: Table, url: str, raw: DataFrame) -> DataFrame:
@@ -132,16 +136,10 @@ def _values(table: Table, url: str, raw: DataFrame) -> DataFrame:
         name, kind = column.name, types.get(column.name)
         if kind is None:
             if column.required:
-                raise DataError(
-                    f"{url}: no column {name}, its columns are {', '.join(types)}: add it"
-                )
+                raise column_missing(url, column, types)
             kind, source = "string", "CAST(NULL AS STRING)"
         elif not _TYPES[column.type].fullmatch(kind):
-            raise DataError(
-                f"{url}, {name}: {kind} is no type of "
-                f"{'a time with its zone' if column.type == 'time' else f'an {column.type}'}: "
-                "write the column anew"
-            )
+            raise type_wrong(url, column, kind)
         else:
             source = f"`{name}`"
         values.append(expr(_value(column, kind, source)).alias(name))
@@ -155,11 +153,16 @@ def _value(column: Column, kind: str, source: str) -> str:
         return f"CAST({source} AS STRING)"
     if column.type == "amount":
         amount = f"TRY_CAST({source} AS DOUBLE)"
-        right = f"CAST({source} AS STRING) RLIKE '^{_NUMBER}$'" if kind == "string" else "true"
+        right = _matches(source, _NUMBER) if kind == "string" else "true"
         return f"CASE WHEN {right} THEN {amount} END"
     time = f"TRY_CAST(upper({source}) AS TIMESTAMP)" if kind == "string" else source
-    right = f"{source} RLIKE '^{_RFC_3339}$'" if kind == "string" else "true"
+    right = _matches(source, RFC_3339) if kind == "string" else "true"
     return f"CASE WHEN {right} THEN unix_micros({time}) END"
+
+
+def _matches(source: str, pattern: str) -> str:
+    """Return SQL for whether the whole of a text matches; a literal has its backslashes doubled."""
+    return f"{source} RLIKE '^{pattern.replace(chr(92), 2 * chr(92))}$'"
 
 
 def _raw(name: str) -> str:
@@ -172,16 +175,13 @@ def _check(table: Table, rows: DataFrame, rules: Sequence[Rule]) -> None:
     faulty = [rule for rule, count in zip(rules, counts, strict=True) if count]
     if not faulty:
         return
-    lines = []
+    found = []
     for rule in faulty:
         shown = rows.filter(rule.fault).select(_FILE, _raw(table.key), _raw(rule.column))
         for file, key, value in shown.orderBy(_FILE, _raw(table.key)).limit(MAX_FAULTS).collect():
             place = f"{re.sub('^file:/+', '/', file)}, {table.key} {excerpt(key or '')}"
-            what = "missing" if value is None else f"{excerpt(value)} {rule.what}"
-            lines.append(f"{place}, {rule.column}: {what}: {rule.remedy}")
-    lines = sorted(lines)[:MAX_FAULTS]
-    more = sum(counts) - len(lines)
-    raise DataError("\n".join([*lines, *([f"and {more:,} more"] if more > 0 else [])]))
+            found.append(fault(place, rule, value))
+    raise faults(sorted(found), sum(counts))
 
 
 @contextmanager
