@@ -12,9 +12,14 @@ if TYPE_CHECKING:
 
 
 def _time(text: str) -> datetime:
-    time = datetime.fromisoformat(text)
-    if time.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"{text!r} has no zone: add one, as in {text}Z")
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time with its zone: write it as 2026-11-01T00:00:00Z"
+        )
     return time
 
 

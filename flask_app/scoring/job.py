@@ -91,7 +91,9 @@ def run(
             if (scored_from := place.bids(day)) != days[day]
         }
         wanted = {day: count for day, count in days.items() if day not in held}
-        for day, bands in progress(tables.score(wanted, scorer, place, again), len(wanted)):
+        # Without a day to score, no features are computed.
+        scored = tables.score(wanted, scorer, place, again) if wanted else iter(())
+        for day, bands in progress(scored, len(wanted)):
             outcome.days.append(day)
             outcome.bands += bands
     return outcome

@@ -18,12 +18,14 @@ from tempfile import TemporaryDirectory
 from typing import Self
 
 import pyarrow as pa
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from flask_app.bids import features
 from flask_app.bids.reading import Read
 from flask_app.bids.spark_reading import read
-from flask_app.errors import AlreadyRunning, DataError
+from flask_app.errors import AlreadyRunning, DataError, JobError
 from flask_app.model.bundle import Bundle
 from flask_app.model.predictor import Predictor
 from flask_app.record import FEATURES
@@ -91,8 +93,6 @@ class Spark(Engine):
         self, days: Mapping[date, int], scorer: Scorer, place: Output, again: Sequence[date]
     ) -> Iterator[Scored]:
         """See `Engine.score`."""
-        if not days:
-            return
         task = _Task(
             Bundle.open(scorer.predictor.directory).contents(),
             scorer.now,
@@ -112,7 +112,15 @@ class Spark(Engine):
             .repartition(len(days), "day")
             .sortWithinPartitions("day", "auction_id", "bidder_id")
         )
-        counted = records.mapInArrow(task, _COUNTS).collect()
+        try:
+            counted = records.mapInArrow(task, _COUNTS).collect()
+        except (PySparkException, Py4JError) as error:
+            # Of a task's traceback, the last line is what was raised.
+            cause = str(error).strip().splitlines()[-1]
+            raise JobError(
+                f"a task of Spark failed ({cause}): mend that, then run score again; days that "
+                "were written stay"
+            ) from error
         for day, rows in groupby(counted, key=lambda row: row["day"]):
             yield day, Counter({row["band"]: row["records"] for row in rows})
 

@@ -44,6 +44,7 @@ class Site(NamedTuple):
     repeated: Run
     other_form: Run
     faulty: Run
+    blocked: Run
 
 
 def faulty(bids: pd.DataFrame) -> pd.DataFrame:
@@ -109,10 +110,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         plain,
         arguments("forms/auctions", "forms/bids", "forms/scored"),
         arguments("auctions.csv", "wrong/bids.csv", "wrong/scored"),
+        arguments("auctions.csv", "bids.csv", "blocked"),
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SHILL_MODEL_STORE", str(store.path))
         status = main(["score", *arguments("auctions.csv", "bids.csv", "duckdb")])
+        # A file where a day's directory is to be.
+        (directory / "blocked").mkdir()
+        (directory / "blocked" / min((directory / "duckdb").glob("dt=*")).name).touch()
         done = subprocess.run(
             [PYTHON, Path(__file__).with_name("runs.py"), *map(json.dumps, runs)],
             env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -122,7 +127,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
         )
     assert done.returncode == 0, done.stderr
     results = [json.loads(line) for line in done.stdout.splitlines()]
-    outputs = ("plain", "plain", "forms/scored", "wrong/scored")
+    outputs = ("plain", "plain", "forms/scored", "wrong/scored", "blocked")
     return Site(
         Run(status, "", "", directory / "duckdb"),
         *(Run(*result, directory / of) for result, of in zip(results, outputs, strict=True)),
@@ -173,3 +178,11 @@ def test_a_fault_is_told_with_file_key_column_value_and_remedy(site: Site) -> No
         assert complaint in site.faulty.errors
     assert "wrong/bids.csv, bid_id '" in site.faulty.errors
     assert not list(site.faulty.output.glob("dt=*"))
+
+
+def test_what_failed_in_a_task_is_told_with_the_remedy(site: Site) -> None:
+    assert site.blocked.status == 1
+    (complaint,) = site.blocked.errors.strip().splitlines()[-1:]
+    assert complaint.startswith("error: a task of Spark failed (")
+    assert "/scored.parquet cannot be written" in complaint
+    assert "run score again" in complaint
