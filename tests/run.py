@@ -108,17 +108,18 @@ def prepare_other_environment() -> str | None:
             break
     else:
         return f"no Python {OTHER_PYTHON} on this machine: install python{OTHER_PYTHON} to run it"
-    target = str(other_environment())
-    uv = [str(Path(sys.executable).with_name("uv"))]
-    subprocess.run(
-        [*uv, "venv", "--quiet", "--allow-existing", "--python", candidate, target], check=True
-    )
-    subprocess.run(
-        [*uv, "pip", "sync", "--quiet", "--python", target, "--require-hashes", "requirements.txt"],
-        check=True,
-        cwd=ROOT,
-    )
+    make_environment(other_environment(), candidate, "requirements.txt")
     return None
+
+
+def make_environment(path: Path, python: str, lock: str) -> None:
+    """Make a virtual environment with what a lock file has."""
+    uv = str(Path(sys.executable).with_name("uv"))
+    for command in (
+        [uv, "venv", "--quiet", "--allow-existing", "--python", python, path],
+        [uv, "pip", "sync", "--quiet", "--python", path, "--require-hashes", lock],
+    ):
+        subprocess.run(command, check=True, cwd=ROOT)
 
 
 def prepare_spark() -> str | None:
@@ -131,14 +132,7 @@ def prepare_spark() -> str | None:
             subprocess.run(
                 command, check=True, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
             )
-    environment = ROOT / ".venv-spark"
-    uv = str(Path(sys.executable).with_name("uv"))
-    lock = "requirements/spark.txt"
-    for command in (
-        [uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, environment],
-        [uv, "pip", "sync", "--quiet", "--python", environment, "--require-hashes", lock],
-    ):
-        subprocess.run(command, check=True, cwd=ROOT)
+    make_environment(ROOT / ".venv-spark", sys.executable, "requirements/spark.txt")
     return None
 
 
