@@ -16,7 +16,7 @@ COLUMNS = "{:<7}{:<12}{:>8}{:>9}{:>9}{:>7}{:>10}{:>9}{:>9}  {}"
 
 
 def main() -> int:
-    """Print a line for every three hours of the day; returns 1 where the lab cannot play along."""
+    """Print a line for every `STEP_HOURS` of the day; returns 1 where the lab cannot play along."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, help="which day (default: one that was not played yet)")
     options = parser.parse_args()

@@ -90,7 +90,7 @@ def _measure(place: Path, engine: str, bids: int, reasons: bool) -> tuple[str, .
         engine,
         found[1] if found else "?",
         f"{seconds:.1f}",
-        f"{cpu:.1f}",
+        f"{cpu:.1f}" if engine == "duckdb" else "-",  # nobody waits for the JVM
         f"{bids / seconds:,.0f}",
         f"{int(peak[1]) * 1024 / MEBIBYTE:,.0f}" if peak else "?",
     )
