@@ -15,6 +15,9 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --fork-strategy 
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible/ansible.cfg
+# Where the environment forbids bytecode, every process would compile all that it imports: half of the time
+# in which ansible-playbook starts.
+unexport PYTHONDONTWRITEBYTECODE
 # Ansible's own output, not redrawn in frames.
 export MOLECULE_COMMAND_BORDERS := false
 export MOLECULE_REPORT := false
