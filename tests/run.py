@@ -137,29 +137,52 @@ def prepare_spark() -> str | None:
 
 
 def prepare_prometheus() -> str | None:
-    """Unpack Debian's Prometheus and Alertmanager for their checkers; nothing is started."""
-    unpacked = ROOT / ".cache" / "prometheus"
-    if (unpacked / "usr/bin/promtool").exists() and (unpacked / "usr/bin/amtool").exists():
-        return None
-    if shutil.which("promtool") and shutil.which("amtool"):
-        return None
+    """Unpack the checkers of two releases of Prometheus and Alertmanager; nothing is started.
+
+    Of this machine's Debian, as hosts install them as packages, and of Debian's next release: the
+    nearest to the images that can be had without a registry.
+    """
     if not shutil.which("apt-get"):
-        return (
-            "no promtool and amtool on this machine: install Prometheus and Alertmanager to run it"
-        )
-    packages = ["prometheus", "prometheus-alertmanager"]
-    with tempfile.TemporaryDirectory() as downloads:
-        # As root the lists may be brought up to date; apt verifies what it downloads either way.
-        update = [] if os.geteuid() else [["apt-get", "update", "--quiet=2"]]
-        for command in [*update, ["apt-get", "download", "--quiet=2", *packages]]:
-            done = subprocess.run(
-                command, cwd=downloads, capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                return f"{' '.join(command)} failed: {' '.join(done.stderr.split())}"
-        for package in Path(downloads).glob("*.deb"):
-            subprocess.run(["dpkg-deb", "--extract", package, unpacked], check=True)
+        return "no apt-get on this machine: run it on Debian or Ubuntu"
+    try:
+        unpack("installed", None, "prometheus", "prometheus-alertmanager", "debian-archive-keyring")
+        unpack("forky", "forky", "promtool", "prometheus-alertmanager")
+    except subprocess.CalledProcessError as error:
+        return f"{' '.join(map(str, error.cmd))} failed: {' '.join(error.stderr.split())}"
     return None
+
+
+def unpack(name: str, suite: str | None, *packages: str) -> None:
+    """Unpack packages of a suite of Debian's, or of this machine's, into .cache/prometheus/NAME."""
+    unpacked = ROOT / ".cache" / "prometheus" / name
+    if unpacked.exists():
+        return
+    unpacked.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=unpacked.parent) as work:
+        # Lists of its own, so that neither root nor the machine's sources are needed.
+        options = ["--quiet=2", f"--option=Dir::State={work}", f"--option=Dir::Cache={work}"]
+        if suite:
+            keyring = unpacked.parent / "installed/usr/share/keyrings/debian-archive-keyring.gpg"
+            sources = Path(work, "sources.list")
+            source = f"deb [signed-by={keyring}] http://deb.debian.org/debian {suite} main"
+            sources.write_text(source + "\n")
+            options += [
+                f"--option=Dir::Etc::SourceList={sources}",
+                "--option=Dir::Etc::SourceParts=-",
+            ]
+        # apt verifies what it downloads against the keyring.
+        for command in (["update"], ["download", *packages]):
+            subprocess.run(
+                ["apt-get", *options, *command],
+                cwd=work,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+        done = Path(work, "root")
+        for package in Path(work).glob("*.deb"):
+            subprocess.run(["dpkg-deb", "--extract", package, done], check=True)
+        done.rename(unpacked)
 
 
 def stages() -> list[list[Stage]]:

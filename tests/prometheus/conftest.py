@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,19 +10,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TOOLS = ROOT / ".cache/prometheus/usr/bin"
+TOOLS = ROOT / ".cache/prometheus"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture(scope="session")
-def tool() -> Callable[[str], str]:
-    """The path of a program of Debian's packages; tests/run.py unpacks them."""
+@pytest.fixture(scope="session", params=["installed", "forky"])
+def tool(request: pytest.FixtureRequest) -> Callable[[str], str]:
+    """The path of a program of this Debian, then of the next one: see tests/run.py."""
 
     def find(name: str) -> str:
-        found = shutil.which(name, path=f"{TOOLS}{os.pathsep}{os.environ['PATH']}")
-        if found is None:
-            pytest.skip(f"{name} is missing: python tests/run.py prometheus")
-        return found
+        path = TOOLS / request.param / "usr/bin" / name
+        if not path.exists():
+            pytest.skip(f"{path} is missing: python tests/run.py prometheus")
+        return str(path)
 
     return find
 
