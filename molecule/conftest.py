@@ -24,7 +24,7 @@ Run = Callable[..., CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def ansible(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Run one of Ansible's commands on the host under test and on the controller.
+    """Run one of Ansible's commands on the host under test, or on `hosts`, and on the controller.
 
     Facts are gathered by the first run and kept for the others: no test changes them.
     """
@@ -33,12 +33,12 @@ def ansible(host: Host, tmp_path_factory: pytest.TempPathFactory) -> Run:
         "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(tmp_path_factory.mktemp("facts")),
     }
 
-    def run(*command: str) -> CompletedProcess[str]:
+    def run(*command: str, hosts: str = "") -> CompletedProcess[str]:
         return subprocess.run(
             [
                 *command,
                 f"--inventory={INVENTORY}",
-                f"--limit={host.check_output('hostname')},localhost",
+                f"--limit={hosts or host.check_output('hostname')},localhost",
             ],
             capture_output=True,
             text=True,
@@ -57,9 +57,9 @@ def converge(ansible: Run) -> Run:
     """Converge the scenario anew, with options that win over those of converge.yml."""
     playbook = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"]) / "converge.yml"
 
-    def run(*arguments: str, **options: object) -> CompletedProcess[str]:
+    def run(*arguments: str, hosts: str = "", **options: object) -> CompletedProcess[str]:
         extra = f"--extra-vars={json.dumps(options)}"
-        return ansible("ansible-playbook", str(playbook), extra, *arguments)
+        return ansible("ansible-playbook", str(playbook), extra, *arguments, hosts=hosts)
 
     return run
 

@@ -1,4 +1,4 @@
-"""The programs that check rules and configurations, and Alertmanager's configuration, rendered."""
+"""The programs that check rules and configurations, and configurations as the role renders them."""
 
 import json
 import os
@@ -29,10 +29,10 @@ def tool(request: pytest.FixtureRequest) -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def render(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Return a function that renders Alertmanager's configuration as the role does."""
+    """Return a function that renders a configuration as the role does."""
 
-    def run(**options: object) -> Path:
-        path = tmp_path_factory.mktemp("alertmanager") / "alertmanager.yml"
+    def run(name: str = "alertmanager.yml", **options: object) -> Path:
+        path = tmp_path_factory.mktemp("rendered") / name
         role = ROOT / "roles/prometheus"
         options["ansible_python_interpreter"] = sys.executable
         subprocess.run(
@@ -44,7 +44,7 @@ def render(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
                     "--connection=local",
                 ],
                 *["--module-name=ansible.builtin.template"],
-                f"--args=src={role}/templates/alertmanager.yml.j2 dest={path}",
+                f"--args=src={role}/templates/{name}.j2 dest={path}",
                 *[f"--extra-vars=@{role}/{file}/main.yml" for file in ("defaults", "vars")],
                 f"--extra-vars={json.dumps(options)}",
             ],

@@ -158,20 +158,22 @@ def test_a_broken_release_never_gets_to_clients(
     assert "failed" in audit(host)
 
 
-def test_a_second_deploy_at_the_same_time_is_refused(
-    host: Host, state: State, deploy: Ansible
+def test_a_second_deploy_at_the_same_time_is_refused_until_the_lock_is_removed(
+    host: Host, state: State, deploy: Ansible, ansible: Ansible
 ) -> None:
     before = state()
     lock = "/run/model-server-deploy.lock"
-    host.check_output(f"mkdir {lock} && echo 1 elsewhere someone > {lock}/holder")
-    try:
-        done = deploy(model_server_settings={"log_level": "error"})
-        assert host.file(lock).is_directory
-    finally:
-        host.check_output(f"rm -r {lock}")
+    host.check_output(f"ln -s '1 elsewhere someone' {lock}")
+    done = deploy(model_server_settings={"log_level": "error"})
+    unlocked = ansible(
+        *("ansible", "all", "--become", "--module-name=include_role"),
+        "--args=name=model_server tasks_from=unlock",
+    )
 
     assert done.returncode != 0
     assert "held by 1 elsewhere someone" in said(done)
+    assert "held by 1 elsewhere someone" in said(unlocked)
+    assert not host.file(lock).is_symlink
     assert state() == before
 
 
@@ -194,13 +196,13 @@ def test_a_deploy_that_is_killed_after_the_switch_is_completed_by_the_next(
         subprocess.run(["pkill", "-KILL", "--full", pattern], check=True)
     assert first.result().returncode != 0
     # Both releases serve, unless it died while it drained the old one.
-    assert host.file("/run/model-server-deploy.lock").exists
+    assert host.file("/run/model-server-deploy.lock").is_symlink
 
     again = deploy(**options)
 
     assert again.returncode == 0, again.stdout
     assert container()["Name"] != before
-    assert not host.file("/run/model-server-deploy.lock").exists
+    assert not host.file("/run/model-server-deploy.lock").is_symlink
     assert deploy().returncode == 0
 
 

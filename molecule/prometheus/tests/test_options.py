@@ -88,12 +88,20 @@ def test_who_may_use_a_webhook_is_neither_shown_nor_readable(
         "--diff",
         prometheus_alertmanager_webhook_url="http://127.0.0.1:9999/horse-battery",
         prometheus_extra_scrape_configs=[secret],
+        prometheus_secrets={"remote": "horse-battery"},
     )
 
     assert done.returncode == 0, done.stdout
     assert "horse-battery" not in done.stdout + done.stderr
+    remote = host.file("/etc/prometheus/secrets/remote")
+    assert (remote.user, remote.mode, remote.content_string) == (
+        "prometheus",
+        0o600,
+        "horse-battery",
+    )
     for name in ("prometheus", "alertmanager"):
         file = host.file(f"/etc/prometheus/{name}.yml")
         assert "horse-battery" in file.content_string
         assert (file.user, file.group, file.mode) == ("root", "prometheus", 0o640)
     assert converge().returncode == 0
+    assert not remote.exists
