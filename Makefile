@@ -105,6 +105,15 @@ bench: $(DESK) ## Measure the API beside its peers (PEERS=all: all of them), dri
 	python -m bench.score
 	python -m bench.auctions
 
+# Hosts see the new tag at the next site.yml. The base image names the snapshot that it was made of.
+.PHONY: refresh
+refresh: ## Pin the newest Debian base image and its snapshot in the Dockerfiles (an engine and a registry are needed)
+	docker pull --quiet debian:trixie-slim
+	digest=$$(docker image inspect --format '{{index .RepoDigests 0}}' debian:trixie-slim) \
+		&& snapshot=$$(docker run --rm debian:trixie-slim grep -o -m 1 '[0-9]*T[0-9]*Z' /etc/apt/sources.list.d/debian.sources) \
+		&& sed -i -e "s|^ARG BASE_IMAGE=.*|ARG BASE_IMAGE=debian:trixie-slim@$${digest#*@}|" \
+			-e "s|^ARG DEBIAN_SNAPSHOT=.*|ARG DEBIAN_SNAPSHOT=$$snapshot|" flask_app/*/Dockerfile
+
 .PHONY: lock
 lock: $(DESK) ## Resolve the dependencies anew into the lock files
 	$(LOCK) $(addprefix --extra ,serve train drift score review archive client) pyproject.toml \

@@ -50,8 +50,9 @@ def defaults() -> dict[str, Any]:
     }
 
 
-def test_there_are_three() -> None:
-    assert [workflow.name for workflow in WORKFLOWS] == ["ci.yml", "deploy.yml", "release.yml"]
+def test_there_are_four() -> None:
+    names = ["ci.yml", "deploy.yml", "refresh.yml", "release.yml"]
+    assert [workflow.name for workflow in WORKFLOWS] == names
 
 
 def test_each_path_leads_somewhere() -> None:
@@ -79,7 +80,8 @@ def test_each_playbook_and_folder_exists() -> None:
 def test_each_make_target_exists() -> None:
     targets = {target for _, script in scripts() for target in re.findall(r"make (\S+)", script)}
     makefile = (ROOT / "Makefile").read_text()
-    assert targets == {".venv/.locked", "wheel"}
+    assert targets == {".venv/.locked", "refresh", "wheel"}
+    assert "\nrefresh: " in makefile
     assert "\nwheel: " in makefile
     assert "VENV := .venv\n" in makefile
     assert "DESK := $(VENV)/.locked\n" in makefile
@@ -154,12 +156,13 @@ def test_each_action_is_pinned_to_a_commit_and_says_which_version_that_is() -> N
             assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), used
 
 
-def test_only_jobs_that_need_aws_may_ask_for_a_token_and_only_a_release_is_written() -> None:
+def test_only_jobs_that_need_aws_may_ask_for_a_token_and_only_two_may_write() -> None:
     for workflow in WORKFLOWS:
         assert yaml.safe_load(workflow.read_text())["permissions"] == {}
         for name, job in jobs(workflow).items():
             permissions = job["permissions"]
-            assert permissions["contents"] == ("write" if name == "release" else "read"), name
+            writes = name in ("refresh", "release")
+            assert permissions["contents"] == ("write" if writes else "read"), name
             assert ("id-token" in permissions) == (name in ("plan", "deploy")), name
 
 

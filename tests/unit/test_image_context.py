@@ -66,8 +66,12 @@ def test_a_context_alone_can_be_imported(tmp_path: Path, dockerfile: str, module
     subprocess.run([sys.executable, "-c", f"import {modules}"], cwd=tmp_path, check=True)
 
 
-def test_all_images_are_built_on_one_base() -> None:
-    pinned = re.compile("^ARG BASE_IMAGE=.*@sha256:[0-9a-f]{64}$", re.MULTILINE)
+@pytest.mark.parametrize(
+    "pin",
+    ["ARG BASE_IMAGE=.*@sha256:[0-9a-f]{64}", r"ARG DEBIAN_SNAPSHOT=\d{8}T\d{6}Z"],
+)
+def test_all_images_are_built_on_one_base_and_one_snapshot(pin: str) -> None:
+    pinned = re.compile(f"^{pin}$", re.MULTILINE)
     found = [pinned.findall((ROOT / name).read_text()) for name in DOCKERFILES]
     assert [len(lines) for lines in found] == [1] * len(DOCKERFILES)
     assert len({lines[0] for lines in found}) == 1

@@ -209,3 +209,53 @@ def test_where_it_may_be_missing_that_is_said_and_the_play_goes_on(converge: Con
     assert done.returncode == 0, done.stdout
     assert said(done).count("GRAFANA DOES NOT RUN on") == 1
     assert changed(done) == 0
+
+
+@pytest.fixture
+def derived(host: Host, image: str) -> Callable[..., str]:
+    """Make another version of the stand-in on the host; returns the image's name."""
+    if "stand-in" not in image:
+        pytest.skip("upgrades are tried with the stand-in: there is one version of Grafana here")
+
+    def make(tag: str, **environment: str) -> str:
+        name = image.rpartition(":")[0] + f":{tag}"
+        settings = "".join(f"ENV {key}={value!r}\\n" for key, value in environment.items())
+        dockerfile = f"FROM {image}\\n{settings}"
+        host.check_output(f"printf %%b %s | docker build --tag={name} -", dockerfile)
+        return name
+
+    return make
+
+
+def schema(host: Host) -> int:
+    number: int = json.loads(host.file("/var/lib/grafana/grafana.db").content_string)["schema"]
+    return number
+
+
+def test_back_from_an_upgrade_the_former_version_has_its_database(
+    host: Host, derived: Callable[..., str], ask: Ask, converge: Converge
+) -> None:
+    upgraded = converge(grafana_image=derived("2", SCHEMA="2"))
+    assert upgraded.returncode == 0, upgraded.stdout
+    assert schema(host) == 2
+
+    back = converge()
+
+    assert back.returncode == 0, back.stdout
+    assert schema(host) == 1
+    assert ask("/api/user", PASSWORD)[0] == 200
+
+
+def test_where_an_upgrade_fails_the_former_version_serves_on(
+    host: Host, derived: Callable[..., str], ask: Ask, converge: Converge
+) -> None:
+    broken = derived("3", SCHEMA="3", FAULT="no such plugin")
+
+    done = converge(grafana_image=broken, grafana_ready_seconds=5)
+
+    assert done.returncode != 0
+    assert "no such plugin" in said(done)
+    assert "runs again, with its database as it was" in said(done)
+    assert schema(host) == 1
+    assert ask("/api/user", PASSWORD)[0] == 200
+    assert changed(converge()) == 0
