@@ -164,8 +164,9 @@ def unpack(name: str, suite: str | None, *packages: str) -> None:
         if suite:
             keyring = unpacked.parent / "installed/usr/share/keyrings/debian-archive-keyring.gpg"
             sources = Path(work, "sources.list")
-            source = f"deb [signed-by={keyring}] http://deb.debian.org/debian {suite} main"
-            sources.write_text(source + "\n")
+            # A mirror may be some weeks old.
+            trust = f"signed-by={keyring} check-valid-until=no"
+            sources.write_text(f"deb [{trust}] http://deb.debian.org/debian {suite} main\n")
             options += [
                 f"--option=Dir::Etc::SourceList={sources}",
                 "--option=Dir::Etc::SourceParts=-",

@@ -4,12 +4,14 @@ import json
 import os
 import re
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
+from testinfra.host import Host
 
 ROOT = Path(__file__).resolve().parents[3]
 Ask = Callable[..., tuple[int, str, Any]]
@@ -54,6 +56,18 @@ def test_a_bad_record_is_refused_with_reasons(ask: Ask) -> None:
     assert 400 <= status < 500
     assert content_type == "application/problem+json"
     assert "/bidding_ratio" in json.dumps(problem)
+
+
+def test_it_tells_how_old_the_packages_in_its_images_are(host: Host) -> None:
+    host.check_output("/usr/local/sbin/shill-images")
+
+    written = host.file("/var/lib/node_exporter/textfile/shill_images.prom").content_string
+    samples = dict(
+        re.findall(r'^shill_image_debian_\w+{image="(.+)"} (\d+)$', written, re.MULTILINE)
+    )
+    assert set(samples) == {"shill/drift", "shill/model-server", "shill/review-desk"}
+    # Built from mirrors: as old as the image.
+    assert all(0 <= time.time() - int(sample) < 86400 for sample in samples.values())
 
 
 def test_the_documented_command_changes_nothing_more() -> None:
