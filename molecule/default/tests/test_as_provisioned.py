@@ -70,6 +70,16 @@ def test_it_tells_how_old_the_packages_in_its_images_are(host: Host) -> None:
     assert all(0 <= time.time() - int(sample) < 86400 for sample in samples.values())
 
 
+def test_root_follows_no_link_that_a_container_has_put_among_the_metrics(host: Host) -> None:
+    link = "/var/lib/node_exporter/textfile/.shill_images"
+    host.check_output(f"runuser --user shill -- ln -s /etc/planted {link}")
+    try:
+        assert host.run("/usr/local/sbin/shill-images").rc != 0
+        assert not host.file("/etc/planted").exists
+    finally:
+        host.check_output(f"rm {link}")
+
+
 def test_the_documented_command_changes_nothing_more() -> None:
     # This is the scenario's idempotence run, so it has the lab's own playbook too.
     done = playbook("site.yml", "../molecule/default/inbox.yml")
