@@ -15,8 +15,8 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --fork-strategy 
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible/ansible.cfg
-# Where the environment forbids bytecode, every process would compile all that it imports: half of the time
-# in which ansible-playbook starts.
+# Where the environment forbids bytecode, every process compiles all that it imports, which doubles the time that
+# ansible-playbook takes to start.
 unexport PYTHONDONTWRITEBYTECODE
 # Ansible's own output, not redrawn in frames.
 export MOLECULE_COMMAND_BORDERS := false
