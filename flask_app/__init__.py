@@ -7,6 +7,7 @@ Imports go down this list, never up; import-linter keeps it (pyproject.toml):
     scoring                             scores whole auctions from their bids
     review                              the desk at which people decide
     serving, drift, archive, training   the API, the jobs and training, independent of each other
+    keys                                who may ask the API
     log                                 segments of predictions and labels: writer, reader
     profiles                            what auctions before say of bidders
     model                               bundle, predictor, reasons

@@ -5,6 +5,7 @@ command, with examples and exit statuses.
 
 Examples:
     shill train --promote        train a model and put it into production
+    shill keys create me         make a key to ask the API with
     shill serve                  serve it at http://127.0.0.1:8000
     shill smoke http://127.0.0.1:8000
 """
@@ -31,6 +32,7 @@ COMMANDS = {
     "bands": "show from which probability on records are reviewed and blocked, or change that",
     "model": "list, verify, publish, promote and roll back bundles of a store",
     "profiles": "make, list, promote and roll back snapshots of bidders' profiles",
+    "keys": "make, list and revoke keys of the API",
     "serve": "serve the model in production",
     "smoke": "ask a running server good and bad questions and check its answers",
     "review": "serve the desk at which people decide what is suspicious",
@@ -48,6 +50,7 @@ EXTRAS = {
     "bands": "train",
     "model": "serve",
     "profiles": "serve,score",
+    "keys": "serve",
     "serve": "serve",
     "smoke": "serve,client",
     "review": "review",

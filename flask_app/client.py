@@ -2,7 +2,7 @@
 
     from flask_app.client import Client
 
-    with Client("http://127.0.0.1:8000") as client:
+    with Client("http://127.0.0.1:8000", key=key) as client:
         prediction = client.predict(record)
         if prediction.is_shill_bid:
             client.feedback({prediction.prediction_id: True})
@@ -10,13 +10,15 @@
 Answers are the structs of `flask_app.serving.messages`. Needs the extra `client` (httpx).
 """
 
+import ssl
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Self, TypeVar
 
 import httpx
 import msgspec
 
-from flask_app.errors import ApiError, ServerUnreachable
+from flask_app.errors import ApiError, ServerUnreachable, SettingError
 from flask_app.log.lines import Label
 from flask_app.record import Record
 from flask_app.serving.messages import (
@@ -51,6 +53,9 @@ class Client:
         timeout: How long to wait for the server, s.
         keep_alive: Whether to use a connection for more than one request. Behind a deploy, two
             servers share the port, and a kept connection reaches the same one each time.
+        key: Of the API; empty where it needs none.
+        authority: PEM file of the authority that vouches for an https URL; empty: those that Python
+            trusts.
     """
 
     def __init__(
@@ -60,13 +65,26 @@ class Client:
         dry_run: bool = False,
         timeout: float = TIMEOUT_SECONDS,
         keep_alive: bool = True,
+        key: str = "",
+        authority: str | Path = "",
     ) -> None:
         self.url = url.rstrip("/")
         self._parameters = {DRY_RUN: "true"} if dry_run else {}
         limits = httpx.Limits() if keep_alive else httpx.Limits(max_keepalive_connections=0)
         try:
+            trusted = ssl.create_default_context(cafile=authority or None)
+        except OSError as error:
+            raise SettingError(
+                f"{authority} has no certificate ({error}): name a PEM file"
+            ) from None
+        try:
             self._http = httpx.Client(
-                base_url=self.url, timeout=timeout, limits=limits, trust_env=False
+                verify=trusted,
+                base_url=self.url,
+                headers={"Authorization": f"Bearer {key}"} if key else {},
+                timeout=timeout,
+                limits=limits,
+                trust_env=False,
             )
         except (httpx.InvalidURL, ValueError) as error:
             raise _unreachable(self.url, error) from None

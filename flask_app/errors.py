@@ -15,6 +15,8 @@
     ├── JobError             a job cannot read what it works on or write what it found
     │   └── AlreadyRunning   another run of the job is at work
     ├── ArchiveError         the archive does not hold what was shipped, or cannot be asked
+    ├── KeysError            the API's keys cannot be used, or a key cannot be made
+    │   └── KeyNotFound      there is no such key
     ├── ApiError             the API answers a client with a problem
     └── ServerUnreachable    it gives a client no answer, or none of this API
 
@@ -81,6 +83,14 @@ class AlreadyRunning(JobError):  # noqa: N818
 
 class ArchiveError(ShillError):
     """The archive does not hold what was shipped, or cannot be asked."""
+
+
+class KeysError(ShillError):
+    """The API's keys cannot be used, or a key cannot be made."""
+
+
+class KeyNotFound(KeysError):  # noqa: N818
+    """There is no such key."""
 
 
 class ApiError(ShillError):

@@ -15,10 +15,10 @@ _DRAFT = ".draft-"
 files too."""
 
 
-def write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Give `path` new content; raises `JobError`, as for a full disk, and leaves it the old."""
     with _draft_of(path) as draft:
-        _write(draft, content)
+        _write(draft, content, mode)
 
 
 def write_directory(path: Path, files: Mapping[str, bytes]) -> None:
@@ -88,9 +88,9 @@ def _draft_of(path: Path) -> Iterator[Path]:
             raise
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes, mode: int = 0o644) -> None:
     with path.open("wb") as file:
-        os.fchmod(file.fileno(), 0o644)
+        os.fchmod(file.fileno(), mode)  # before there is anything to read
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

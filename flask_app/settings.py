@@ -78,6 +78,20 @@ class Settings:
     s3_reload_seconds: float = _setting(30.0, "How often it looks in S3, s.", minimum=1)
     workers: int = _setting(2, "Gunicorn worker processes.", minimum=1)
     bind: str = _setting("127.0.0.1:8000", "Address and port the API listens on.")
+    authentication: str = _setting(
+        "keys",
+        "Whether requests need a key: `keys`, or `off` where whoever reaches the port may ask.",
+        choices=("keys", "off"),
+    )
+    key_store: Path = _setting(Path("keys"), "Directory of the API keys' hashes.")
+    api_key: str = _setting(
+        "", "The key with which `smoke` asks an API; the server does not use it."
+    )
+    api_authority: str = _setting(
+        "",
+        "PEM file of the authority that vouches for the API that `smoke` asks by HTTPS; empty: "
+        "those that Python trusts.",
+    )
     max_body_bytes: int = _setting(8 * 2**20, "Largest request body, bytes.", minimum=1024)
     max_batch_rows: int = _setting(10_000, "Most records in one batch.", minimum=1)
     max_inflight_bytes: int = _setting(

@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import re
+import ssl
 import time
 from collections import Counter
 from functools import partial
@@ -83,9 +84,25 @@ class Client(asyncio.Protocol):
 
 
 async def crowd(
-    url: str, bodies: Path | None, clients: int, rate: float, seconds: float
+    url: str,
+    bodies: Path | None,
+    clients: int,
+    rate: float,
+    seconds: float,
+    *,
+    key: str = "",
+    authority: Path | None = None,
 ) -> dict[str, float]:
     """Let `clients` send for `seconds`, at `rate` requests/s in all if it is not 0.
+
+    Args:
+        url: Whom they ask.
+        bodies: A file with a body in each line.
+        clients: How many connections there are.
+        rate: See above.
+        seconds: See above.
+        key: Of the API, where it needs one.
+        authority: PEM file of what vouches for an https URL.
 
     Returns:
         Answers (200) and refusals (503) a second, percentiles of the time each took, ms, and how
@@ -95,6 +112,8 @@ async def crowd(
     requests = [f"GET {target.path} HTTP/1.1\r\nHost: crowd\r\n\r\n".encode()]
     if bodies:
         head = f"POST {target.path} HTTP/1.1\r\nHost: crowd\r\nContent-Type: application/json\r\n"
+        if key:
+            head += f"Authorization: Bearer {key}\r\n"
         requests = [
             f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
             for body in bodies.read_bytes().splitlines()
@@ -108,6 +127,7 @@ async def crowd(
             partial(Client, requests, number, interval, taken),
             str(target.hostname),
             int(target.port or 80),
+            ssl=ssl.create_default_context(cafile=authority) if authority else None,
         )
         transports.append(transport)
     taken.clear()  # what was answered while others were still connecting
@@ -140,11 +160,18 @@ def main() -> None:
     parser.add_argument("--clients", type=int, required=True)
     parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--seconds", type=float, required=True)
-    parser.add_argument("--core", type=int, required=True)
+    parser.add_argument("--core", type=int)
+    parser.add_argument("--key-file", type=Path)
+    parser.add_argument("--authority", type=Path)
     options = parser.parse_args()
-    os.sched_setaffinity(0, {options.core})
+    if options.core is not None:
+        os.sched_setaffinity(0, {options.core})
     figures = uvloop.run(
-        crowd(options.url, options.bodies, options.clients, options.rate, options.seconds)
+        crowd(
+            *(options.url, options.bodies, options.clients, options.rate, options.seconds),
+            key=options.key_file.read_text().strip() if options.key_file else "",
+            authority=options.authority,
+        )
     )
     print(json.dumps(figures))
 

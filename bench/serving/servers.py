@@ -74,6 +74,7 @@ def own_server(material: Material) -> Iterator[Server]:
                 "--config=python:flask_app.serving.gunicorn_conf",
             ),
             environment={
+                "SHILL_AUTHENTICATION": "off",  # as the peers; bench.keys measures it
                 "SHILL_BIND": "127.0.0.1:{port}",
                 "SHILL_WORKERS": "1",
                 "SHILL_MODEL_STORE": str(material.store),

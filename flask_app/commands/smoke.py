@@ -3,13 +3,14 @@
 By dry runs: the golden rows' extremes are no traffic, and drift must not be looked for in them.
 
 Example:
-    shill smoke http://127.0.0.1:8000
+    SHILL_API_KEY=shill_... shill smoke http://127.0.0.1:8000
 
 Exit status: 0 every check is right, 1 a check failed or the server gives no answer.
 """
 
 import argparse
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -35,11 +36,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each check; returns 1 if one of them failed."""
-    store = open_store(Settings.from_environment())
+    settings = Settings.from_environment()
+    store = open_store(settings)
     manifest = Bundle.open(find(store, arguments.bundle)).manifest
     # A connection each: old and new container may share the port.
-    with Client(arguments.url, dry_run=True, keep_alive=False) as client:
+    ask = partial(
+        Client,
+        arguments.url,
+        dry_run=True,
+        keep_alive=False,
+        authority=settings.api_authority,
+    )
+    with ask(key=settings.api_key) as client, ask() as stranger:
         checks = [*_answers(manifest, client), *_refusals(manifest, client)]
+        if client.ready().authentication == "keys":
+            name, _ = _refusal(stranger, "/predict", b"{}")
+            checks.append(("a request without a key is refused", name, name == "unauthenticated"))
     rows = [(name, seen, "ok" if right else "FAILED") for name, seen, right in checks]
     print(table(("check", "seen", "verdict"), rows))
     return 0 if all(right for *_, right in checks) else 1

@@ -18,6 +18,7 @@ from flask import Flask
 
 from flask_app.model.stores import open_store
 from flask_app.profiles import snapshot as profiles
+from flask_app.serving.access import NEEDED, Access
 from flask_app.serving.messages import DRY_RUN
 from flask_app.serving.metrics import ServiceMetrics
 from flask_app.serving.microbatch import MicroBatch
@@ -30,6 +31,7 @@ from flask_app.serving.service import (
     RequestHead,
     Service,
 )
+from flask_app.serving.service_log import REQUEST_ID
 from flask_app.serving.web import create_flask_app
 from flask_app.settings import Settings
 
@@ -40,6 +42,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 _DRY_RUN = DRY_RUN.encode()
 _JSON = JSON.encode()
+_REQUEST_ID = b"x-request-id"
 _NOTHING = contextlib.nullcontext()
 
 CLOSE = (b"connection", b"close")
@@ -64,9 +67,14 @@ class Application:
         self._large = asyncio.Lock()
         self._predict = service.operations[PREDICT]
         self._micro_batch = MicroBatch(service)
+        self._access = service.access
         self._flask: Any = WSGIMiddleware(cast(Any, flask_app), workers=4)
-        # On the event loop, so that they never wait for a thread.
-        self._at_once = {"/health": service.health, "/ready": service.readiness}
+        # On the event loop, so that they never wait for a thread, and keys are checked in one.
+        self._at_once = {
+            "/health": service.health,
+            "/ready": service.readiness,
+            "/model": service.describe_model,
+        }
         self._routes = {rule.rule for rule in flask_app.url_map.iter_rules() if not rule.arguments}
         self._max_body_bytes = service.settings.max_body_bytes
         self._small_body_bytes = min(LARGE_BODY_BYTES, self._max_body_bytes)
@@ -89,13 +97,22 @@ class Application:
         operation = self._service.operations.get(scope["path"]) if is_post else None
         headers = dict(scope["headers"])
         try:
-            if operation and operation.streams(_text(headers, b"content-type")):
+            if (
+                self._access
+                and operation
+                and (refusal := await self._admit(self._access, scope, headers, receive))
+            ):
+                status = await _respond(send, refusal)
+            elif operation and operation.streams(_text(headers, b"content-type")):
                 status = await self._stream(operation, _head(scope, headers), receive, send)
             else:
                 body = await self._read(headers, receive)
                 if operation is self._predict and _is_plain(scope, headers, body):
                     unseen = self._unseen
-                    response = await self._micro_batch.answer(body, began, unseen=unseen)
+                    request_id = headers.get(_REQUEST_ID, b"")
+                    response = await self._micro_batch.answer(
+                        body, began, unseen=unseen, request_id=request_id
+                    )
                     if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
                         # To refuse again and again would leave no time for answers.
                         scope.get("state", {})["pause"] = RETRY_SECONDS
@@ -110,6 +127,22 @@ class Application:
             await send({"type": "http.response.body"})  # the server closes at the end of an answer
         else:
             self._observe(operation, scope, began, status)
+
+    async def _admit(
+        self, access: Access, scope: Message, headers: Headers, receive: Receive
+    ) -> Response | None:
+        """Check a request's key; returns the answer to one that may not ask.
+
+        A short body is passed over, so that the connection stays; raises `Problem` for others.
+        """
+        try:
+            access.admit(headers.get(b"authorization", b""), NEEDED[scope["path"]])
+        except Problem as problem:
+            if int(headers.get(b"content-length", self._max_body_bytes)) > self._small_body_bytes:
+                raise
+            await self._read(headers, receive)
+            return self._service.refuse(self._service.operations[scope["path"]], problem)
+        return None
 
     async def _other(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -126,6 +159,7 @@ class Application:
         send: Send,
     ) -> int:
         """Answer a request whose body has been read; returns the status."""
+        REQUEST_ID.set(headers.get(_REQUEST_ID, b""))
         try:
             if operation:
                 head = _head(scope, headers)
@@ -133,11 +167,20 @@ class Application:
                     response = await self._service.answer(operation, body, head)
                 return await _respond(send, response)
             if scope["method"] == "GET" and scope["path"] in self._at_once:
-                return await _respond(send, _describe(self._at_once[scope["path"]]))
+                return await _respond(send, self._describe(scope["path"], headers))
             return await self._run_flask(scope, body, send)
         finally:
             if len(body) > self._small_body_bytes:
                 self._inflight_bytes -= len(body)
+
+    def _describe(self, path: str, headers: Headers) -> Response:
+        """Answer at once what takes no body."""
+        try:
+            if self._access and path in NEEDED:
+                self._access.admit(headers.get(b"authorization", b""), NEEDED[path])
+            return self._at_once[path]()
+        except Problem as problem:
+            return problem.response
 
     def _observe(
         self, operation: Operation | None, scope: Message, began: float, status: int
@@ -292,13 +335,6 @@ async def _respond(
     await send(_start(response.status, response.content_type, length, *more, *headers))
     await send({"type": "http.response.body", "body": response.body, "more_body": more_body})
     return response.status
-
-
-def _describe(description: Callable[[], Response]) -> Response:
-    try:
-        return description()
-    except Problem as problem:
-        return problem.response
 
 
 async def _linger(receive: Receive) -> None:

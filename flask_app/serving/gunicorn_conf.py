@@ -10,6 +10,7 @@ from typing import Any
 
 from flask_app.errors import ShillError
 from flask_app.serving import asgi, worker
+from flask_app.serving.access import make_local_key
 from flask_app.serving.metrics import free_slot, take_slot
 from flask_app.serving.service_log import ServiceLog
 from flask_app.settings import Settings
@@ -62,6 +63,10 @@ def on_starting(server: Any) -> None:
         sys.exit(f"error: SHILL_METRICS_DIR={directory} is another server's: set it to a directory")
     for file in directory.glob("*.db"):
         file.unlink()
+    try:
+        make_local_key(directory)
+    except ShillError as error:
+        sys.exit(f"error: SHILL_METRICS_DIR: {error}")
     server.metrics_lock = lock  # held until the last worker is gone
 
 

@@ -156,6 +156,9 @@ class Readiness(msgspec.Struct, frozen=True):
         ProfilesInUse | None,
         Meta(description="null where none is promoted: `/score_auction` then answers 503."),
     ]
+    authentication: Annotated[
+        Literal["keys", "off"], Meta(description="Whether requests need a key.")
+    ]
     status: Literal["ready"] = "ready"
 
 

@@ -17,6 +17,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from flask_app.keys.store import Key
 from flask_app.model.bands import NAMES as BANDS
 from flask_app.model.bundle import Manifest
 from flask_app.profiles import snapshot as profiles
@@ -61,12 +62,19 @@ class _Worker(Collector):
     def __init__(self) -> None:
         self.model: tuple[Metric, ...] = ()
         self.profiles: tuple[Metric, ...] = ()
+        self.keys: tuple[Metric, ...] = ()
         self.store_unreachable = False
         self.profile_store_unreachable = False
 
     def collect(self) -> Iterable[Metric]:
         yield from self.model
         yield from self.profiles
+        yield from self.keys
+        yield GaugeMetricFamily(
+            "shill_authentication_enabled",
+            "1 where requests need a key, 0 where that is switched off.",
+            value=bool(self.keys),
+        )
         yield GaugeMetricFamily(
             "shill_model_store_unreachable",
             "1 while the model store cannot be asked; what it held last is served.",
@@ -100,12 +108,11 @@ class ServiceMetrics:
 
     Attributes:
         registry: What `/metrics` exposes.
-
-    Args:
         directory: Where workers share their metrics; None for a process that is alone.
     """
 
     def __init__(self, directory: Path | None = None) -> None:
+        self.directory = directory
         self.registry = CollectorRegistry()
         # Shared metrics are read back from the files of all workers, this one's included.
         own = self.registry if directory is None else None
@@ -171,6 +178,12 @@ class ServiceMetrics:
             "Attempts to force the prediction log or the label log to disk that failed.",
             registry=own,
         )
+        self.key_requests = Counter(
+            "shill_key_requests",
+            "Requests with a key that is in force, and what became of them.",
+            ["key", "outcome"],
+            registry=own,
+        )
         self._requests = BatchHistogram(
             "shill_http_request_duration_seconds",
             "Time from a request's headers until its answer is handed to the connection.",
@@ -217,6 +230,23 @@ class ServiceMetrics:
             value=manifest.until.timestamp(),
         )
         self._worker.profiles = (info, until)
+
+    def use_keys(self, keys: Iterable[Key], *, unreadable: bool) -> None:
+        """Describe the keys that may ask from now on."""
+        expiry = GaugeMetricFamily(
+            "shill_key_expiry_timestamp_seconds",
+            "When a key that is in force expires, Unix time.",
+            labels=["key", "name"],
+        )
+        for key in keys:
+            if key.expires_at and not key.revoked_at:
+                expiry.add_metric([key.id, key.name], key.expires_at.timestamp())
+        failing = GaugeMetricFamily(
+            "shill_keys_unreadable",
+            "1 while the keys cannot be read; those read last are in force.",
+            value=unreadable,
+        )
+        self._worker.keys = (expiry, failing)
 
     def profile_store_unreachable(self, unreachable: bool) -> None:
         """Tell whether the store of profiles could not be asked lately."""

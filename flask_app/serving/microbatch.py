@@ -34,6 +34,7 @@ PACE_WEIGHT = 0.1
 class _Request(NamedTuple):
     body: bytes
     began: float
+    request_id: bytes
     answer: "asyncio.Future[Response]"
 
 
@@ -56,17 +57,20 @@ class MicroBatch:
             headers=RETRY_AFTER,
         )
 
-    def answer(self, body: bytes, began: float, *, unseen: int) -> "asyncio.Future[Response]":
+    def answer(
+        self, body: bytes, began: float, *, unseen: int, request_id: bytes = b""
+    ) -> "asyncio.Future[Response]":
         """Return the answer to come for one record; it will be counted and timed.
 
         Args:
             body: The request's body.
             began: When the request began, by `time.perf_counter`.
             unseen: How many other requests have arrived that are still to be looked at.
+            request_id: What the proxy in front calls it, for the log.
         """
         loop = asyncio.get_running_loop()
         waiting = self._waiting
-        request = _Request(body, began, loop.create_future())
+        request = _Request(body, began, request_id, loop.create_future())
         if (len(waiting) + unseen) * self._pace > self._max_wait:
             response = self._service.refuse(self._operation, self._overloaded)
             self._answer([request], [response])
@@ -88,7 +92,11 @@ class MicroBatch:
             return
         # Who has waited too long after all, as when the machine stood still, is answered now.
         self._service.metrics.wait.observe_many([now - request.began for request in requests])
-        self._answer(requests, self._service.predict_each([request.body for request in requests]))
+        responses = self._service.predict_each(
+            [request.body for request in requests],
+            request_ids=[request.request_id for request in requests],
+        )
+        self._answer(requests, responses)
         if waiting:
             pace = (time.perf_counter() - now) / MOST_AT_ONCE / SHARE_OF_TIME
             self._pace += (pace - self._pace) * PACE_WEIGHT

@@ -8,6 +8,7 @@ import msgspec
 
 from flask_app import __version__
 from flask_app.record import FIELDS, Record
+from flask_app.serving.access import NEEDED
 from flask_app.serving.messages import (
     DRY_RUN,
     EXPLAIN,
@@ -51,8 +52,14 @@ BODY_PROBLEMS = (
     "overloaded",
 )
 PREDICTION_PROBLEMS = ("invalid-score", "not-ready")
+KEY_PROBLEMS = ("unauthenticated", "forbidden", "rate-limited")
 LIST_PROBLEMS = (*BODY_PROBLEMS, "empty-batch", "too-many-rows")
 
+KEY_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A key of this API; the scope that an operation needs is beside it.",
+}
 DRY_RUN_PARAMETER = {
     "name": DRY_RUN,
     "in": "query",
@@ -173,9 +180,16 @@ def document(settings: Settings) -> bytes:
     """Return the OpenAPI document, as JSON, of a service with `settings`."""
     listed = operations(settings.max_batch_rows)
     schema_of, components = _schemas(listed)
+    keys = settings.authentication == "keys"
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
     for operation in listed:
-        paths[operation.path][operation.method] = _describe(operation, schema_of)
+        needs_key = keys and operation.path in NEEDED
+        problems = operation.problems + (KEY_PROBLEMS if needs_key else ())
+        described = _describe(operation._replace(problems=problems), schema_of)
+        if needs_key:
+            described["security"] = [{"key": [NEEDED[operation.path]]}]
+        paths[operation.path][operation.method] = described
+    security = {"securitySchemes": {"key": KEY_SCHEME}} if keys else {}
     return msgspec.json.encode(
         {
             "openapi": "3.1.0",
@@ -186,7 +200,7 @@ def document(settings: Settings) -> bytes:
             },
             "servers": [{"url": "/"}],
             "paths": paths,
-            "components": {"schemas": components},
+            "components": {"schemas": components} | security,
         }
     )
 

@@ -76,6 +76,14 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     ),
     # How it is sent.
     "bad-request": ProblemType(400, "The request is malformed", "Correct what the detail names."),
+    "unauthenticated": ProblemType(
+        401,
+        "The request has no key that is in force",
+        "Send `Authorization: Bearer KEY`; `python -m flask_app keys create` makes a key.",
+    ),
+    "forbidden": ProblemType(
+        403, "The key may not ask for this", "Use a key with the scope that the detail names."
+    ),
     "not-found": ProblemType(
         404, "There is no such resource", "See /openapi.json for those there are."
     ),
@@ -88,6 +96,12 @@ PROBLEM_TYPES: Mapping[str, ProblemType] = {
     "body-too-large": ProblemType(413, "The body is too large", "Split it into several requests."),
     "unsupported-media-type": ProblemType(
         415, "The body's media type is not supported", "Send application/json, not encoded."
+    ),
+    "rate-limited": ProblemType(
+        429,
+        "The key asks too often",
+        "Try again after the seconds that the Retry-After header names, or get a key with a "
+        "higher rate.",
     ),
     # What the server lacks.
     "internal-error": ProblemType(

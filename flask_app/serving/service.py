@@ -24,6 +24,7 @@ from flask_app.profiles.live import LiveRecord
 from flask_app.profiles.live import records as live_records
 from flask_app.profiles.snapshot import Profiles, ProfileStore
 from flask_app.record import FEATURES, Record
+from flask_app.serving.access import Access
 from flask_app.serving.auctions import Followed, follow_auction, record_of
 from flask_app.serving.messages import (
     FeedbackReceipt,
@@ -41,6 +42,7 @@ from flask_app.serving.problems import JSON, Problem, Response, problem_of
 from flask_app.serving.reloader import Reloader
 from flask_app.serving.rows import SLICE_ROWS, Rows, fits_into_lines
 from flask_app.serving.scoring import LoadedModel, Scores, least_explained
+from flask_app.serving.service_log import REQUEST_ID
 from flask_app.serving.validation import BodyDecoder
 from flask_app.settings import Settings
 
@@ -118,6 +120,7 @@ class Service:
 
     Attributes:
         operations: Those that take a body, by path.
+        access: Checks keys; None where that is switched off.
 
     Args:
         settings: Limits, and where the logs are.
@@ -163,6 +166,7 @@ class Service:
             "/score_auction": Operation(self.score_auction),
             "/feedback": Operation(self.feedback, predicts=False),
         }
+        self.access = Access(settings, metrics) if settings.authentication == "keys" else None
         self._decoder = BodyDecoder(settings.max_batch_rows)
         # One thread each: of the documents that are taken apart, one is in memory at a time.
         self._large = ThreadPoolExecutor(1, thread_name_prefix="large-body")
@@ -194,6 +198,8 @@ class Service:
         self._profile_reloader.stop()
         if self.profiles is not None:
             self.profiles.close()
+        if self.access:
+            self.access.count()
         self._large.shutdown()
         self._durable.shutdown()
         self._predictions.close()
@@ -244,33 +250,56 @@ class Service:
         (answer,) = await _aside(self._large, body, lambda one: self.predict_each([one], query))
         return answer
 
-    def predict_each(self, bodies: Sequence[bytes], query: Query = _PLAIN) -> list[Response]:
-        """Score one record from each of `bodies`, all at once; a bad one is refused alone."""
-        refuse = partial(self.refuse, self._predict_one, query=query)
-        good: list[bytes] = []
+    def predict_each(
+        self,
+        bodies: Sequence[bytes],
+        query: Query = _PLAIN,
+        *,
+        request_ids: Sequence[bytes] = (),
+    ) -> list[Response]:
+        """Score one record from each of `bodies`, all at once; a bad one is refused alone.
+
+        What fails is logged with its request's id, if `request_ids` has one for each body.
+        """
+
+        def refuse(place: int, error: Exception) -> Response:
+            if request_ids:
+                REQUEST_ID.set(request_ids[place])
+            return self.refuse(self._predict_one, error, query)
+
+        good: list[int] = []
         records: list[Record] = []
         refusals: dict[int, Response] = {}
         for place, body in enumerate(bodies):
             try:
                 records.append(self._decoder.one(body))
-                good.append(body)
+                good.append(place)
             except Exception as error:  # noqa: BLE001 - what is no refusal is logged
-                refusals[place] = refuse(error)
+                refusals[place] = refuse(place, error)
         answers: Iterable[Response] = ()
         try:
             if records:
-                rows, model = Rows.of(records, [*map(_as_sent, good)]), self._current_model()
+                rows = Rows.of(records, [_as_sent(bodies[place]) for place in good])
+                model = self._current_model()
                 predictions = self._record(model, rows, model.score(rows), query)
                 if query.explain:
                     predictions = [*model.explained(rows, predictions)]
                 answers = map(_json, predictions)
         except Exception as error:  # noqa: BLE001 - as above
             if len(good) == 1:
-                answers = [refuse(error)]
+                answers = [refuse(good[0], error)]
             else:  # one of them may be at fault
-                answers = [answer for body in good for answer in self.predict_each([body], query)]
+                answers = [self._predict_alone(bodies, place, query, request_ids) for place in good]
         scored = iter(answers)
         return [refusals.get(place) or next(scored) for place in range(len(bodies))]
+
+    def _predict_alone(
+        self, bodies: Sequence[bytes], place: int, query: Query, request_ids: Sequence[bytes]
+    ) -> Response:
+        (answer,) = self.predict_each(
+            [bodies[place]], query, request_ids=request_ids[place : place + 1]
+        )
+        return answer
 
     async def predict_batch(self, body: bytes, query: Query) -> Response:
         """Score an array of records; all of them or none."""
@@ -398,11 +427,14 @@ class Service:
         model = self._current_model()
         if not self._predictions.check():
             raise Problem("not-ready", f"the prediction log: {self._predictions.failure}")
+        if self.access and not self.access.ready():
+            raise Problem("not-ready", f"the keys: {self.access.obstacle}")
         return _json(
             Readiness(
                 model_version=model.predictor.version,
                 prediction_log=self._log_state(),
                 release=self.settings.release,
+                authentication="keys" if self.access else "off",
                 profiles=self._profiles_in_use(),
             )
         )

@@ -2,15 +2,20 @@
 
 import logging
 import logging.config
+from contextvars import ContextVar
 from datetime import UTC, datetime
 
 import msgspec
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
+REQUEST_ID: ContextVar[bytes] = ContextVar("request_id", default=b"")
+"""What the proxy in front calls the request that is being answered, its header X-Request-Id."""
+LONGEST_ID = 64
+
 
 class JsonFormatter(logging.Formatter):
-    """Formats a log record as JSON with time (UTC), level, logger, process and message."""
+    """Formats a log record as JSON: time (UTC), level, logger, process, message and request."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return `record` as one line."""
@@ -21,6 +26,9 @@ class JsonFormatter(logging.Formatter):
             "process": record.process,
             "message": record.getMessage(),
         }
+        request_id = REQUEST_ID.get()
+        if request_id:
+            entry["request_id"] = request_id[:LONGEST_ID].decode("latin-1")
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(entry).decode()

@@ -14,6 +14,7 @@ from prometheus_flask_exporter import PrometheusMetrics
 from werkzeug.exceptions import HTTPException
 
 from flask_app.serving import openapi
+from flask_app.serving.access import NEEDED
 from flask_app.serving.problems import PROBLEM_TYPES, Problem, Response, name_of_status
 from flask_app.serving.service import Operation, RequestHead, Service
 
@@ -48,6 +49,7 @@ def create_flask_app(service: Service) -> Flask:
     _Exposition(app, export_defaults=False, registry=service.metrics.registry)
     _add_operations(app, service)
     _add_documentation(app, service)
+    app.before_request(partial(_admit, service))
     app.register_error_handler(Problem, lambda problem: _reply(problem.response))
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected_error)
@@ -82,6 +84,15 @@ def _add_documentation(app: Flask, service: Service) -> None:
     app.register_blueprint(pages)
     app.add_url_rule("/docs/errors", "errors", partial(FlaskResponse, _errors_page()))
     app.add_url_rule("/openapi.json", "openapi", partial(_reply, Response(document)))
+
+
+def _admit(service: Service) -> None:
+    """Check the key of a request that needs one; raises `Problem`."""
+    path = request.url_rule.rule if request.url_rule else ""
+    if service.access and path in NEEDED:
+        service.access.admit(
+            request.headers.get("Authorization", "").encode("latin-1"), NEEDED[path]
+        )
 
 
 def _head() -> RequestHead:

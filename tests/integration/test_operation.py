@@ -39,6 +39,7 @@ def test_readiness_tells_the_model_the_log_and_the_release(serve: Serve) -> None
         "prediction_log": "writing",
         "release": "blue",
         "profiles": None,
+        "authentication": "off",
     }
 
 

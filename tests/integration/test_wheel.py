@@ -50,6 +50,7 @@ def test_the_wheel_s_command_serves_and_knows_its_version(
     monkeypatch.chdir(tmp_path)  # away from the checkout, which Python would import
     version = subprocess.run([shill, "--version"], capture_output=True, text=True, check=True)
     assert version.stdout == f"shill {__version__}\n"
+    subprocess.run([shill, "keys", "list"], check=True)
     server = Server(tmp_path)
     server.command = (str(shill), "serve")  # type: ignore[assignment]
     server.environment.pop("PYTHONPATH", None)

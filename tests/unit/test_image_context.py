@@ -37,6 +37,7 @@ def test_the_server_s_context_is_serving_code_without_training_tests_or_caches()
     assert not [name for name in files if name.startswith(unwanted) or "__pycache__" in name]
     assert [n for n in files if n.startswith("flask_app/commands/")] == [
         "flask_app/commands/__init__.py",
+        "flask_app/commands/keys.py",
         "flask_app/commands/model.py",
         "flask_app/commands/profiles.py",
         "flask_app/commands/site.py",

@@ -36,6 +36,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> DirectoryStore:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(
+        authentication="off",
         log_dir=tmp_path / "predictions",
         max_body_bytes=100_000,
         max_batch_rows=100,

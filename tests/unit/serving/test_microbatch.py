@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import logging
 import time
 from collections.abc import Sequence
 
@@ -14,7 +15,10 @@ from flask_app.log.lines import LoggedPrediction
 from flask_app.serving import microbatch
 from flask_app.serving.microbatch import FIRST_PACE, MOST_AT_ONCE, MicroBatch
 from flask_app.serving.problems import Response
+from flask_app.serving.rows import Rows
+from flask_app.serving.scoring import Scores
 from flask_app.serving.service import Service
+from flask_app.serving.service_log import REQUEST_ID
 from tests.traffic import LogReader
 from tests.unit.serving.conftest import RECORD
 
@@ -191,3 +195,42 @@ def test_others_have_a_turn_between_more_than_are_scored_at_once(service: Servic
         return turns
 
     assert asyncio.run(main()) == [64, 128, 150]
+
+
+def test_what_fails_is_logged_with_the_id_of_its_own_request(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[bytes] = []
+
+    class Collect(logging.Handler):
+        def emit(self, _record: logging.LogRecord) -> None:
+            logged.append(REQUEST_ID.get())
+
+    score = service.model.score  # type: ignore[union-attr]
+
+    def fail(rows: Rows) -> Scores:
+        if 0.7 in rows.features.ravel().round(6):
+            raise RuntimeError("on purpose")
+        return score(rows)
+
+    monkeypatch.setattr(service.model, "score", fail)
+    problems = logging.getLogger("flask_app.serving.problems")
+    problems.addHandler(handler := Collect())
+
+    async def main() -> list[Response]:
+        micro_batch = MicroBatch(service)
+        return await asyncio.gather(
+            *(
+                micro_batch.answer(body, time.perf_counter(), unseen=1, request_id=request_id)
+                for body, request_id in zip(
+                    bodies(0.1, 0.7, 0.9), (b"one", b"two", b"three"), strict=True
+                )
+            )
+        )
+
+    try:
+        statuses = [response.status for response in asyncio.run(main())]
+    finally:
+        problems.removeHandler(handler)
+    assert statuses == [200, 500, 200]
+    assert logged == [b"two"]

@@ -8,6 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from flask_app.serving.access import NEEDED
 from flask_app.serving.openapi import document, operations
 from flask_app.serving.problems import PROBLEM_TYPES
 from flask_app.serving.service import Service
@@ -72,6 +73,32 @@ def test_every_problem_of_an_operation_is_described_under_its_status(
     openapi: dict[str, Any],
 ) -> None:
     responses = openapi["paths"]["/predict"]["post"]["responses"]
-    assert set(responses) == {"200", "400", "408", "413", "415", "422", "500", "503"}
+    refused = {"400", "401", "403", "408", "413", "415", "422", "429", "500", "503"}
+    assert set(responses) == refused | {"200"}
     assert "duplicate-key" in responses["422"]["description"]
     assert list(responses["503"]["content"]) == ["application/problem+json"]
+
+
+def test_which_operations_need_a_key_and_what_scope_is_described_as_it_is_checked(
+    openapi: dict[str, Any],
+) -> None:
+    described = {
+        path: scope
+        for path, item in openapi["paths"].items()
+        for operation in item.values()
+        for requirement in operation.get("security", [])
+        for scope in requirement["key"]
+    }
+    assert described == NEEDED
+    assert openapi["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+
+
+def test_where_keys_are_off_none_are_described() -> None:
+    described = document(Settings(authentication="off")).decode()
+    assert "security" not in described
+    assert "rate-limited" not in described
+
+
+def test_the_page_names_the_scope_of_each_operation() -> None:
+    rows = re.findall(r"^\| `(?:GET|POST) (/\w+)` \| (?:`(\w+)`)? ?\|", PAGE, flags=re.MULTILINE)
+    assert {path: scope for path, scope in rows if scope} == NEEDED

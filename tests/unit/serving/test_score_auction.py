@@ -1,5 +1,6 @@
 """`POST /score_auction`: an auction and its bids in, its bidders out, the most suspicious first."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -252,7 +253,7 @@ def test_keys_may_not_be_repeated(client: FlaskClient) -> None:
 def test_too_many_bids_are_refused_before_they_are_followed(
     settings: Settings, open_service: OpenService
 ) -> None:
-    service = open_service(Settings(log_dir=settings.log_dir, max_body_bytes=2**23))
+    service = open_service(replace(settings, max_body_bytes=2**23))
     client = create_flask_app(service).test_client()
     body = _body("a")
     body["bids"] = [body["bids"][0] | {"bid_id": str(number)} for number in range(MAX_BIDS)]

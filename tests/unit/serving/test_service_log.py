@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 
-from flask_app.serving.service_log import JsonFormatter
+from flask_app.serving.service_log import REQUEST_ID, JsonFormatter
 
 
 def test_an_entry_is_one_line_of_json() -> None:
@@ -25,3 +25,14 @@ def test_an_exception_is_part_of_its_entry() -> None:
     line = JsonFormatter().format(record)
     assert "\n" not in line
     assert json.loads(line)["exception"].endswith("ZeroDivisionError: division by zero")
+
+
+def test_an_entry_names_the_request_that_it_is_about() -> None:
+    record = logging.LogRecord("x", logging.ERROR, "", 0, "failed", (), None)
+    token = REQUEST_ID.set(b"\xff" * 100)
+    try:
+        entry = json.loads(JsonFormatter().format(record))
+    finally:
+        REQUEST_ID.reset(token)
+    assert entry["request_id"] == "\xff" * 64
+    assert "request_id" not in json.loads(JsonFormatter().format(record))
