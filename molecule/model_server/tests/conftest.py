@@ -15,21 +15,34 @@ BUNDLES = ROOT / ".cache" / "molecule" / "bundles"
 
 ASK = """
 import json, sys, urllib.error, urllib.request
+key, path, *body = sys.argv[1:]
 request = urllib.request.Request(
-    "http://127.0.0.1:8000" + sys.argv[1],
-    sys.argv[2].encode() if len(sys.argv) > 2 else None,
-    {"Content-Type": "application/json", "Connection": "close"},
+    "http://127.0.0.1:8000" + path,
+    body[0].encode() if body else None,
+    {"Authorization": f"Bearer {key}", "Content-Type": "application/json", "Connection": "close"},
 )
 print(urllib.request.urlopen(request, timeout=10).read().decode())
 """
 
 
 @pytest.fixture(scope="module")
-def ask(host: Host) -> Callable[..., Any]:
+def key(host: Host) -> str:
+    """A key that may predict."""
+    image = host.check_output(
+        "docker ps --filter label=shill.service=model-server --format '{{.Image}}'"
+    )
+    make = "docker run --rm --network none --volume /var/lib/shill/keys:/keys %s"
+    return host.check_output(
+        f"{make} python -m flask_app keys create test --rate=1000000 2>/dev/null", image
+    )
+
+
+@pytest.fixture(scope="module")
+def ask(host: Host, key: str) -> Callable[..., Any]:
     """Return the JSON that the server answers with; fails unless its status is 200."""
 
     def run(path: str, body: object = None) -> Any:
-        arguments = [path] if body is None else [path, json.dumps(body)]
+        arguments = [key, path] if body is None else [key, path, json.dumps(body)]
         quoted = " ".join(["%s"] * (1 + len(arguments)))
         return json.loads(host.check_output(f"python3 -c {quoted}", ASK, *arguments))
 

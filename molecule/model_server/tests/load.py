@@ -1,4 +1,4 @@
-"""Clients that ask all the time until stdin ends: run on the host, with a record as argument.
+"""Clients that ask all the time until stdin ends: run on the host, with a key and a record.
 
 Prints how many requests were answered with 200, and what became of the others. Half of the clients
 keep their connection, half open one for each request. Standard library only.
@@ -11,7 +11,8 @@ import sys
 import threading
 from collections import Counter
 
-RECORD = sys.argv[1]
+KEY, RECORD = sys.argv[1:]
+HEADERS = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
 PAUSE_SECONDS = 0.01
 LONGEST_SECONDS = 600.0
 
@@ -29,7 +30,7 @@ def client(keep: bool) -> None:
         if connection.sock and select.select([connection.sock], [], [], 0)[0]:
             connection.close()
         try:
-            connection.request("POST", "/predict", RECORD, {"Content-Type": "application/json"})
+            connection.request("POST", "/predict", RECORD, HEADERS)
             response = connection.getresponse()
             response.read()
             outcome = "" if response.status == http.HTTPStatus.OK else str(response.status)

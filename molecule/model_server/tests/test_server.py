@@ -75,7 +75,7 @@ def test_it_may_write_predictions_but_neither_models_nor_profiles(
     host: Host, container: Container
 ) -> None:
     name = container()["Name"]
-    attempts = dict.fromkeys(("/models/x", "/profiles/x", "/opt/shill/x"), False)
+    attempts = dict.fromkeys(("/keys/x", "/models/x", "/profiles/x", "/opt/shill/x"), False)
     attempts |= {"/predictions/x": True, "/tmp/x": True}  # noqa: S108
     for path, allowed in attempts.items():
         assert host.run(f"docker exec {name} touch {path}").succeeded is allowed, path
@@ -89,6 +89,7 @@ def test_its_environment_is_settings_and_nothing_secret(container: Container) ->
         "PYTHONDONTWRITEBYTECODE",
         "PYTHONUNBUFFERED",
         "SHILL_BIND",
+        "SHILL_KEY_STORE",
         "SHILL_LOG_DIR",
         "SHILL_MODEL_STORE",
         "SHILL_PROFILE_STORE",
@@ -100,6 +101,7 @@ def test_its_environment_is_settings_and_nothing_secret(container: Container) ->
     ("path", "owner", "mode"),
     [
         ("/var/lib/shill", "root", 0o755),
+        ("/var/lib/shill/keys", "shill", 0o700),
         ("/var/lib/shill/models", "shill", 0o755),
         ("/var/lib/shill/profiles", "shill", 0o755),
         ("/var/lib/shill/predictions", "shill", 0o750),
@@ -130,6 +132,7 @@ def test_the_image_holds_no_tools_and_no_trace_of_its_build(
 def test_nothing_of_a_deploy_stays_behind(host: Host) -> None:
     assert host.check_output("ls -A /var/cache/container-image") == ""
     assert sorted(host.file("/var/lib/shill").listdir()) == [
+        "keys",
         "models",
         "predictions",
         "profiles",
