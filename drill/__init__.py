@@ -1,0 +1,1 @@
+"""What happens to the lab is done to it on purpose, while clients ask: `python -m drill`."""
