@@ -9,7 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 MINUTES := 0
 PEERS := default
+REQUESTS := 1000
 DESK := $(VENV)/.locked
+LAB := .cache/lab
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-emit-index-url --no-header --quiet
 
@@ -30,12 +32,14 @@ help: ## Show this list
 up: $(DESK) ## Boot the lab host, provision it with ansible/site.yml, smoke-test it, print the URLs
 	$(MAKE) --jobs=2 --output-sync bundle host
 	molecule converge --scenario-name default
-	python -m flask_app smoke http://127.0.0.1:8000
+	SHILL_API_KEY=$$(cat $(LAB)/api-key) SHILL_API_AUTHORITY=$(LAB)/authority.pem \
+		python -m flask_app smoke https://localhost:8443
 	@printf '%s\n' '' \
-		'API docs    http://127.0.0.1:8000/docs' \
-		'Predict     POST http://127.0.0.1:8000/predict' \
-		'Model       http://127.0.0.1:8000/model' \
-		'Metrics     http://127.0.0.1:8000/metrics' \
+		'API         https://localhost:8443, its documentation at /docs' \
+		'Authority   $(LAB)/authority.pem: have your client, or browser, trust it' \
+		'Key         $(LAB)/api-key' \
+		'Ask         curl --cacert $(LAB)/authority.pem --header "Authorization: Bearer $$(cat $(LAB)/api-key)" \' \
+		'                https://localhost:8443/model' \
 		'Reports     http://127.0.0.1:8001/' \
 		'Review      http://127.0.0.1:8002/' \
 		'Prometheus  http://127.0.0.1:9090' \
@@ -56,8 +60,8 @@ bundle: $(DESK) ## Train (or find) the model bundle that hosts are given
 		&& python -m flask_app model promote "$$version"
 
 .PHONY: serve
-serve: bundle ## Run the API alone, without Docker, on http://127.0.0.1:8000
-	exec python -m flask_app serve
+serve: bundle ## Run the API alone, without Docker and keys, on http://127.0.0.1:8000
+	SHILL_AUTHENTICATION=off exec python -m flask_app serve
 
 .PHONY: wheel
 wheel: $(DESK) ## Build the wheel and the source archive into dist/
@@ -67,6 +71,10 @@ wheel: $(DESK) ## Build the wheel and the source archive into dist/
 .PHONY: demo
 demo: $(DESK) ## Play a day on the lab of `make up`: drift, late labels, an alert that fires and clears
 	python -m demo
+
+.PHONY: drill
+drill: $(DESK) ## Do to the lab what may happen to a host, under traffic; write docs/reliability.md (REQUESTS=100000)
+	python -m drill --requests $(REQUESTS) --write-docs
 
 .PHONY: dashboard-preview
 dashboard-preview: $(DESK) ## Draw the dashboards from the lab's Prometheus into docs/images/ (MINUTES=10: the last ten)
@@ -104,6 +112,7 @@ bench: $(DESK) ## Measure the API beside its peers (PEERS=all: all of them), dri
 	python -m bench.drift_job
 	python -m bench.score
 	python -m bench.auctions
+	python -m bench.keys
 
 # Hosts see the new tag at the next site.yml. The base image names the snapshot that it was made of.
 .PHONY: refresh

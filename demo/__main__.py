@@ -2,7 +2,8 @@
 
 Predictions flow, reviewers decide at the desk, and the drift job runs every four hours. From 08:00
 on shills have a new habit: the scores move, and an alert fires. A new model learns from what the
-reviewers decided and takes over without a lost request; the alert clears.
+reviewers decided, answers a share of the requests, and takes over without a lost one; the alert
+clears.
 """
 
 import argparse

@@ -1,8 +1,6 @@
 """A new model: learnt from what was labelled, compared, and deployed while requests come in."""
 
-import os
 import shutil
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -11,8 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from demo.lab import Lab, LabError
-from flask_app.client import Client
+from demo.lab import Lab, LabError, run
 from flask_app.errors import ShillError
 from flask_app.model.bundle import Bundle
 from flask_app.settings import Settings
@@ -20,6 +17,11 @@ from flask_app.store.directory_store import DirectoryStore
 
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / ".cache/demo"
+# Few requests come in where the lab shares its cores with much else.
+CANARY = (
+    "--extra-vars={model_server_canary_percent: 25, model_server_canary_seconds: 20,"
+    " model_server_canary_requests: 20}"
+)
 
 
 @dataclass
@@ -42,7 +44,7 @@ class Traffic:
             sender.join()
 
     def _send(self, lab: Lab, records: Sequence[dict[str, object]]) -> None:
-        with Client(lab.api) as client:
+        with lab.client() as client:
             while not self._stop.wait(0.01):
                 try:
                     client.predict(records[self.requests % len(records)])
@@ -76,6 +78,7 @@ class Registry:
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
         self._store = DirectoryStore(WORK / "models", Bundle)
+        self._environment = {"SHILL_MODEL_STORE": str(self._store.path)}
 
     def begin(self) -> None:
         """Have the lab serve what `make up` deployed, also where another day has replaced it."""
@@ -90,42 +93,28 @@ class Registry:
             self._deploy()
 
     def retrain(self, since: datetime, records: Sequence[dict[str, object]]) -> Retrained:
-        """Learn from the labels since a time, promote, and deploy while `records` are asked about.
+        """Learn from the labels since a time, and promote; deploy while `records` are asked about.
+
+        The new model first answers a quarter of the requests.
 
         Raises:
             LabError: The new model is not as good as the one in production, or is not deployed.
         """
         shutil.rmtree(WORK / "log", ignore_errors=True)
         self._lab.copy_log(WORK / "log")
-        said = self._run(
+        said = run(
             [
                 *(sys.executable, "-m", "flask_app", "train", "--labels", "instead"),
                 *("--since", since.isoformat(), "--promote"),
             ],
             ROOT,
-            SHILL_LOG_DIR=str(WORK / "log"),
+            self._environment | {"SHILL_LOG_DIR": str(WORK / "log")},
         )
         comparison = next(line for line in said.splitlines() if line.startswith("F1 "))
         traffic = Traffic()
         with traffic.flowing(self._lab, records):
-            self._deploy()
+            self._lab.playbook("canary.yml", CANARY, environment=self._environment)
         return Retrained(self._lab.model_version(), comparison, traffic)
 
     def _deploy(self) -> None:
-        self._run(
-            ["ansible-playbook", "--inventory=../inventory/lab", "site.yml", "--tags=model_server"],
-            ROOT / "ansible",
-        )
-
-    def _run(self, command: list[str], directory: Path, **environment: str) -> str:
-        done = subprocess.run(
-            command,
-            cwd=directory,
-            env=os.environ | {"SHILL_MODEL_STORE": str(self._store.path)} | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise LabError(f"{' '.join(command)}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-        return done.stdout
+        self._lab.playbook("deploy.yml", environment=self._environment)

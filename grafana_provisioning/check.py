@@ -22,6 +22,7 @@ MAY_BE_EMPTY = {
     (MODEL, "Shills among the flagged", "A"): "no reviewer decided",
     (MODEL, "Flagged among all shills", "A"): "no reviewer decided",
     (SERVICE, "Refused requests a second", "B"): "no request was refused",
+    (SERVICE, "Requests a second by key", "B"): "no key was refused",
     **{(HOST, "Archive in S3", query): "the host ships nothing" for query in "ABCD"},
 }
 

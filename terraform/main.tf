@@ -36,6 +36,9 @@ locals {
   path              = "/${var.project_name}/${var.environment}" # of log groups and parameters
   metrics_namespace = "${var.project_name}/${var.environment}"
 
+  # As URLs have it.
+  https_port = try(var.web_ports.https, 443) == 443 ? "" : ":${var.web_ports.https}"
+
   permissions_boundary = var.permissions_boundary == null ? null : "arn:${local.partition}:iam::${local.account_id}:policy/${var.permissions_boundary}"
 
   # What sessions of a role are called changes; the role does not.

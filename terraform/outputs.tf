@@ -1,11 +1,11 @@
 output "api_urls" {
   description = "Where each model server answers those in allowed_web_cidr."
-  value       = { for key in local.model_servers : key => "http://${local.addresses[key]}:${var.web_ports.api}" if can(var.web_ports.api) }
+  value       = { for key in local.model_servers : key => "https://${local.addresses[key]}${local.https_port}" if can(var.web_ports.https) }
 }
 
 output "grafana_urls" {
   description = "Where Grafana answers those in allowed_web_cidr."
-  value       = { for key in local.monitors : key => "http://${local.addresses[key]}:${var.web_ports.grafana}" if can(var.web_ports.grafana) }
+  value       = { for key in local.monitors : key => "https://${local.addresses[key]}${local.https_port}/grafana/" if can(var.web_ports.https) }
 }
 
 output "hosts" {

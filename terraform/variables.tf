@@ -149,15 +149,15 @@ variable "allowed_web_cidr" {
     condition = alltrue([
       for cidr in var.allowed_web_cidr :
       try(tonumber(split("/", cidr)[1]) >= (startswith(cidr, "10.") ? 8 : startswith(cidr, "172.16.") ? 12 : 16), true)
-    ]) || alltrue([for port in values(var.web_ports) : port == 443])
-    error_message = "allowed_web_cidr would open ports without TLS to a large part of the world: name your own networks (/16 or smaller), or put a proxy with TLS before them and set web_ports = { https = 443 }."
+    ]) || alltrue([for port in values(var.web_ports) : contains([80, 443], port)])
+    error_message = "allowed_web_cidr would open ports without TLS to a large part of the world: name your own networks (/16 or smaller), or leave web_ports at those of the edge, 443 and 80."
   }
 }
 
 variable "web_ports" {
-  description = "Ports that allowed_web_cidr reaches, by name. What listens there is for inventory/group_vars/aws_ec2.yml to say."
+  description = "Ports that allowed_web_cidr reaches, by name. What listens there is for inventory/group_vars/aws_ec2.yml to say: by default the edge, whose port 80 redirects to 443."
   type        = map(number)
-  default     = { api = 8000, grafana = 3000 }
+  default     = { https = 443, http = 80 }
   nullable    = false
 
   validation {

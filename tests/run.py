@@ -37,6 +37,7 @@ LONGEST = (
     "cloudwatch_agent",
     "prediction_archive",
     "review_desk",
+    "edge",
     "spark",
     "grafana",
 )

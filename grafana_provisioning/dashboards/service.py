@@ -31,6 +31,7 @@ from grafana_provisioning.panels import (
     number,
     queries,
     query,
+    words,
 )
 
 HERE = 'instance=~"$instance"'
@@ -264,6 +265,48 @@ def refusals() -> Section:
     )
 
 
+def callers() -> Section:
+    """Who asks, by key."""
+
+    def by(labels: str, outcomes: str) -> str:
+        selected = f"shill_key_requests_total{{outcome{outcomes}, {HERE}}}"
+        return f"sum by ({labels}) (rate({selected}[{IN_RANGE}]))"
+
+    return section(
+        "Who asks",
+        number(
+            "Keys are needed",
+            "Whether all servers refuse requests without a key: SHILL_AUTHENTICATION.",
+            latest(f"min(shill_authentication_enabled{{{HERE}}})"),
+            unit="none",
+            thresholds=((None, RED), (1, GREEN)),
+        )
+        .mappings(words({0: ("off", RED), 1: ("yes", GREEN)}))
+        .span(4),
+        lines(
+            "Requests a second by key",
+            "With a key that is in force. `forbidden`: without the scope; `limited`: too often.",
+            *queries(
+                (by("key", '="allowed"'), "{{key}}"),
+                (by("key, outcome", '!="allowed"') + " > 0", "{{key}} {{outcome}}"),
+            ),
+            unit="none",
+        ).span(12),
+        bars(
+            "Time until keys expire",
+            "Of keys that are not revoked; those that never expire are not here."
+            + runbook("KeyExpiring"),
+            latest(
+                f"min by (name, key) (shill_key_expiry_timestamp_seconds{{{HERE}}}) - time()",
+                "{{name}} ({{key}})",
+            ),
+            unit="s",
+            thresholds=((None, RED), (14 * 86400, GREEN)),
+        ).span(8),
+        height=6,
+    )
+
+
 def build() -> Dashboard:
     """The dashboard `shill-service`."""
     return board(
@@ -271,5 +314,5 @@ def build() -> Dashboard:
         "Rate, errors, duration and saturation of the model servers, against their objectives.",
         job="model_server",
         since="now-6h",
-        sections=[glance(), requests(), objectives(), refusals()],
+        sections=[glance(), requests(), objectives(), refusals(), callers()],
     )

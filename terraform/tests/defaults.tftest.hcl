@@ -49,15 +49,15 @@ run "urls_follow_roles_and_ports" {
 
   variables {
     hosts     = { "1" = {}, "2" = { roles = ["model_servers"] } }
-    web_ports = { api = 8080, grafana = 3000 }
+    web_ports = { https = 8443 }
   }
 
   assert {
-    condition     = output.api_urls == { "1" = "http://203.0.113.10:8080", "2" = "http://203.0.113.10:8080" }
+    condition     = output.api_urls == { "1" = "https://203.0.113.10:8443", "2" = "https://203.0.113.10:8443" }
     error_message = jsonencode(output.api_urls)
   }
   assert {
-    condition     = output.grafana_urls == { "1" = "http://203.0.113.10:3000" }
+    condition     = output.grafana_urls == { "1" = "https://203.0.113.10:8443/grafana/" }
     error_message = jsonencode(output.grafana_urls)
   }
 }

@@ -25,7 +25,7 @@ variables {
   connect_subnet_id = "subnet-1"
   allowed_ssh_cidr  = []
   allowed_web_cidr  = []
-  web_ports         = { api = 8000, grafana = 3000 }
+  web_ports         = { https = 443, http = 80 }
   egress_ports      = [80, 443]
   peer_ports        = {}
   bucket            = "bucket"
@@ -71,7 +71,7 @@ run "who_is_named_reaches_what_is_named" {
   }
   assert {
     condition = toset([for rule in aws_vpc_security_group_ingress_rule.web : "${rule.cidr_ipv4} ${rule.from_port}-${rule.to_port}"]) == toset([
-      "198.51.100.0/24 8000-8000", "198.51.100.0/24 3000-3000", "203.0.113.7/32 8000-8000", "203.0.113.7/32 3000-3000",
+      "198.51.100.0/24 443-443", "198.51.100.0/24 80-80", "203.0.113.7/32 443-443", "203.0.113.7/32 80-80",
     ])
     error_message = "the API and Grafana are not open to exactly two networks"
   }

@@ -143,6 +143,7 @@ run "web_from_the_world_without_tls" {
 
   variables {
     allowed_web_cidr = ["0.0.0.0/0"]
+    web_ports        = { prometheus = 3000 }
   }
 
   expect_failures = [var.allowed_web_cidr]

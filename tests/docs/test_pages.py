@@ -67,8 +67,38 @@ def _exists(name: str) -> bool:
     return False
 
 
+def test_every_playbook_is_shown_and_run_by_a_test() -> None:
+    operations = (ROOT / "docs/operations.md").read_text()
+    tests = "".join(
+        path.read_text()
+        for folder in ("molecule", "tests", "drill", "demo")
+        for path in (ROOT / folder).glob("**/*.py")
+    )
+    playbooks = [path.name for path in ROOT.glob("ansible/*.yml")]
+    assert playbooks
+    assert [name for name in playbooks if f"ansible-playbook {name}" not in operations] == []
+    # keys, maintenance and unlock import tasks of a role, which its scenario runs.
+    tasks = {"keys.yml", "maintenance.yml", "unlock.yml"}
+    assert [name for name in playbooks if f'"{name}"' not in tests and name not in tasks] == []
+
+
 def test_every_make_target_explains_itself() -> None:
     makefile = (ROOT / "Makefile").read_text()
     phony = set(re.findall(r"^\.PHONY: ([a-z-]+)$", makefile, flags=re.MULTILINE))
     explained = set(re.findall(r"^([a-z-]+):.*## \S", makefile, flags=re.MULTILINE))
     assert phony == explained
+
+
+def test_every_test_that_a_page_names_exists() -> None:
+    named = {
+        (file, test)
+        for page in PAGES
+        for file, test in re.findall(r"`([\w/]+\.py)::(test_\w+)`", page.read_text())
+    }
+    assert named
+    missing = [
+        f"{file}::{test}"
+        for file, test in sorted(named)
+        if not (ROOT / file).exists() or f"def {test}(" not in (ROOT / file).read_text()
+    ]
+    assert missing == []

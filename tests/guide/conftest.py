@@ -83,7 +83,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, machine: str) -> Path:
             (made / entry.name).symlink_to(entry)
     (made / ".ssh").mkdir(mode=0o700)
     # Elastic addresses of an emulator lead nowhere.
-    (made / ".curlrc").write_text(f'connect-to = "::{machine}:8000"\n')
+    (made / ".curlrc").write_text(f'connect-to = "::{machine}:443"\n')
     return made
 
 
@@ -146,6 +146,7 @@ def checkout(
     role = CREDENTIALS | {"AWS_REGION": REGION, "AWS_ENDPOINT_URL": aws}
     standin = {
         "ansible_docker_host": HOST,
+        "model_server_bind": f"{machine}:8000",
         "node_exporter_bind": f"{machine}:9100",
         "docker_metrics_address": f"{machine}:9323",
         "_aws_environment": role,

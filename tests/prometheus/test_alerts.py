@@ -28,6 +28,7 @@ EXPORTERS = {
     "node_filesystem_readonly",
     "node_filesystem_size_bytes",
     "node_scrape_collector_success",
+    "node_systemd_unit_state",
     "node_textfile_mtime_seconds",
     "node_textfile_scrape_error",
     "prometheus_config_last_reload_successful",

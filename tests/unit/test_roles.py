@@ -38,7 +38,9 @@ def table(role: Path) -> str:
     rows = ["| Variable | Default | |", "|---|---|---|"]
     for name, option in options(role).items():
         default = yaml.safe_dump(option["default"], default_flow_style=True, width=1000)
-        choices = f" One of {', '.join(option['choices'])}." if "choices" in option else ""
+        choices = (
+            f" One of {', '.join(map(str, option['choices']))}." if "choices" in option else ""
+        )
         shown = default.removesuffix("...\n").strip()
         rows.append(f"| `{name}` | `{shown}` | {option['description'].strip()}{choices} |")
     return "\n".join(rows) + "\n"

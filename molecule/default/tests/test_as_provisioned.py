@@ -10,8 +10,11 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+import httpx
 import pytest
 from testinfra.host import Host
+
+from demo.lab import Lab
 
 ROOT = Path(__file__).resolve().parents[3]
 Ask = Callable[..., tuple[int, str, Any]]
@@ -58,6 +61,35 @@ def test_a_bad_record_is_refused_with_reasons(ask: Ask) -> None:
     assert "/bidding_ratio" in json.dumps(problem)
 
 
+def test_who_has_no_key_is_refused_and_metrics_are_for_nobody(ask: Ask) -> None:
+    assert ask("/model", key="")[0] == 401
+    assert ask("/metrics")[0] == 404
+
+
+def test_the_desk_is_behind_the_edge_s_login_under_its_own_prefix() -> None:
+    lab = Lab()
+    password = (lab.files / "people-password").read_text().strip()
+    with httpx.Client(verify=lab.trusted, trust_env=False) as browser:
+        assert browser.get(f"{lab.edge}/review/").status_code == 401
+        browser.auth = ("lab", password)
+        page = browser.get(f"{lab.edge}/review/")
+        assert page.status_code == 200
+        style = re.search(r'href="(/review/static/[^"]+)"', page.text)
+        assert style
+        assert browser.get(lab.edge + style[1]).status_code == 200
+        elsewhere = {"Origin": "https://elsewhere.example"}
+        refused = browser.post(f"{lab.edge}/review/decisions", headers=elsewhere, data={})
+        assert refused.status_code == 403
+        taken = browser.post(f"{lab.edge}/review/decisions", headers={"Origin": lab.edge}, data={})
+        assert taken.status_code == 400
+
+
+def test_the_reports_are_behind_the_same_login() -> None:
+    lab = Lab()
+    answer = httpx.get(f"{lab.edge}/reports/", verify=lab.trusted, trust_env=False)
+    assert answer.status_code == 401
+
+
 def test_it_tells_how_old_the_packages_in_its_images_are(host: Host) -> None:
     host.check_output("/usr/local/sbin/shill-images")
 
@@ -85,6 +117,51 @@ def test_the_documented_command_changes_nothing_more() -> None:
     done = playbook("site.yml", "../molecule/default/inbox.yml")
     assert done.returncode == 0, done.stdout
     assert re.search(r"^shill-lab .* changed=0 ", done.stdout, re.MULTILINE), done.stdout
+
+
+def test_a_tag_runs_its_role_alone() -> None:
+    done = playbook("site.yml", "--tags=backup")
+    assert done.returncode == 0, done.stdout
+    assert "backup : Install what makes archives" in done.stdout
+    assert "edge : " not in done.stdout.replace("edge : Validating", "")
+
+
+def test_a_promotion_of_nothing_is_refused() -> None:
+    done = playbook("promote.yml")
+    assert done.returncode != 0
+    assert "version is not set" in done.stdout
+
+
+def test_status_tells_of_everything_on_one_screen(manifest: dict[str, Any]) -> None:
+    done = playbook("status.yml")
+    assert done.returncode == 0, done.stdout
+    assert "CANNOT BE TOLD" not in done.stdout
+    told = dict(re.findall(r"^ +- '?(\w+(?: \w+)?) {2,}(.*?)'?$", done.stdout, re.MULTILINE))
+    assert set(told) == {
+        *(
+            "server",
+            "last deploy",
+            "drift",
+            "keys",
+            "containers",
+            "disk",
+            "certificate",
+            "backup",
+            "alerts",
+        )
+    }
+    assert told["server"].startswith(f"ready, model {manifest['version']}, release ")
+    assert "key-made" in told["last deploy"]
+    assert told["keys"] == "1 in force"
+    assert told["certificate"] == "ends in 90 days"
+    assert told["backup"] == "none"
+
+
+def test_logs_are_shown_of_every_part() -> None:
+    done = playbook("logs.yml", "--extra-vars=lines=2")
+    assert done.returncode == 0, done.stdout
+    for part in ("docker logs model-server-", "shill/deploy.log", "nginx/access.log"):
+        assert part in done.stdout
 
 
 def test_what_cannot_be_rolled_back_is_refused(ask: Ask) -> None:

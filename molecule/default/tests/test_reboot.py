@@ -9,6 +9,8 @@ import pytest
 from testinfra.host import Host
 
 from demo.lab import Lab
+from drill.events import reboot
+from drill.traffic import RECORD
 from grafana_provisioning.queries import Prometheus
 
 Ask = Callable[..., tuple[int, str, Any]]
@@ -16,18 +18,6 @@ Eventually = Callable[[Callable[[], bool]], bool]
 Health = Callable[[], dict[str, list[str]]]
 
 INBOX = "/var/lib/lab-inbox/notifications.jsonl"
-RECORD = {
-    "auction_id": "732",
-    "bidder_tendency": 0.31,
-    "bidding_ratio": 0.45,
-    "successive_outbidding": 1,
-    "last_bidding": 0.62,
-    "auction_bids": 0.3,
-    "starting_price_average": 0.9,
-    "early_bidding": 0.05,
-    "winning_ratio": 0.9,
-    "auction_duration": 7,
-}
 
 
 @dataclass(frozen=True)
@@ -47,19 +37,15 @@ def scraped(at: float) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def before(host: Host, ask: Ask, eventually: Eventually) -> Before:
+def before(host: Host, ask: Ask) -> Before:
     """Reboot the host; returns how it was before."""
-    started = "ps -o lstart= -p 1"
-    boot = host.check_output(started)
     found = Before(
         time.time(),
         ask("/ready")[2]["model_version"],
-        [ask("/predict", RECORD)[2]["prediction_id"] for _ in range(50)],
+        [ask("/predict", {"auction_id": "732", **RECORD})[2]["prediction_id"] for _ in range(50)],
         host.check_output(f"cat {INBOX}"),
     )
-    host.run("systemctl reboot")
-    # No command runs on the host while it is down.
-    eventually(lambda: host.run(started).stdout.strip() not in ("", boot))
+    reboot(Lab())
     return found
 
 

@@ -126,10 +126,8 @@ def test_each_is_scraped_where_it_listens(rendered: dict[str, Rendered]) -> None
         role: yaml.safe_load((ROOT / f"roles/{role}/defaults/main.yml").read_text())[f"{role}_bind"]
         for role in ("model_server", "node_exporter")
     }
-    # 0.0.0.0, as the lab's model server listens, is reached by the loopback.
-    assert bound["model_server"] == "127.0.0.1:8000"
-    assert targets["shill-lab"] == [["127.0.0.1:8000"], [bound["node_exporter"]]]
-    assert targets["one_i-0a"] == [["127.0.0.1:8000"], ["10.20.0.7:9100"]]
+    assert targets["shill-lab"] == [[bound["model_server"]], [bound["node_exporter"]]]
+    assert targets["one_i-0a"] == [["10.20.0.7:8000"], ["10.20.0.7:9100"]]
     assert targets["two-watch_i-0d"] == targets["no-group_i-0e"] == [["10.20.0.7:9100"]]
 
 
