@@ -105,6 +105,15 @@ lint: $(DESK) ## Check style, types, playbooks and workflows
 	ansible-lint
 	zizmor --offline --strict-collection --pedantic --no-progress --quiet .github
 
+.PHONY: sbom
+sbom: engine ## Write bills of material (CycloneDX) of the images and of this environment into .cache/sbom
+	python -m sbom
+
+.PHONY: audit
+audit: $(DESK) ## Look for advisories about what the lock files pin
+	for lock in requirements.txt requirements/*.txt; do echo "$$lock"; \
+		pip-audit --strict --disable-pip --require-hashes --progress-spinner off --requirement "$$lock"; done
+
 .PHONY: bench
 bench: $(DESK) ## Measure the API beside its peers (PEERS=all: all of them), drift monitoring and its job; rewrite what the docs say of them
 	python -m bench.serving --peers $(PEERS) --write-docs

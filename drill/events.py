@@ -89,6 +89,14 @@ def canary(lab: Lab) -> None:
     )
 
 
+def shadow(lab: Lab) -> None:
+    """Have another model score the same records, and answer nobody."""
+    lab.playbook(
+        "shadow.yml",
+        _extra(model_server_bundle=str(_other_bundle(lab)), model_server_shadow_seconds=10),
+    )
+
+
 def keys(lab: Lab) -> None:
     """Make a key, and revoke it."""
     file = lab.files / "drill-key"
@@ -208,6 +216,7 @@ EVENTS = (
     Event("the model is rolled back (rollback.yml)", roll_back),
     Event("a release is deployed (deploy.yml)", release),
     Event("a model answers 25 % first (canary.yml)", canary),
+    Event("a model scores the same, unseen (shadow.yml)", shadow),
     Event("a key is made and revoked (keys.yml)", keys),
     Event("the certificate is renewed", renew, short=True),
     Event("its key is made new (rotate_secrets.yml)", rotate, short=True),

@@ -153,6 +153,25 @@ def prepare_prometheus() -> str | None:
     return None
 
 
+def prepare_audit() -> str | None:
+    """Find out whether the database of advisories answers, by the smallest lock file."""
+    done = subprocess.run(
+        [
+            *("pip-audit", "--disable-pip", "--require-hashes", "--progress-spinner=off"),
+            *("--format=json", "--requirement=requirements/serve.txt"),
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    try:
+        audited = any("vulns" in one for one in json.loads(done.stdout)["dependencies"])
+    except ValueError:
+        audited = False
+    return None if audited else "PyPI's advisories cannot be had here: run `make audit` elsewhere"
+
+
 def unpack(name: str, suite: str | None, *packages: str) -> None:
     """Unpack packages of a suite of Debian's, or of this machine's, into .cache/prometheus/NAME."""
     unpacked = ROOT / ".cache" / "prometheus" / name
@@ -194,6 +213,7 @@ def stages() -> list[list[Stage]]:
     sequences = [
         [
             Stage("lint", ["make", "lint"]),
+            Stage("audit", ["make", "audit"], prepare_audit),
             pytest_stage("unit", "tests/unit", "tests/docs"),
             replace(
                 pytest_stage(f"unit-{OTHER_PYTHON}", "tests/unit", python=str(other_python)),

@@ -1,4 +1,4 @@
-"""A release that refuses what clients send is withdrawn, though it passes the gate."""
+"""A candidate is tried on real traffic, by a share of it or unseen, before it serves."""
 
 import json
 from collections.abc import Callable
@@ -36,3 +36,34 @@ def test_a_canary_that_refuses_requests_is_withdrawn_and_goes_no_further(
     assert "candidate" not in host.check_output("docker ps --all --format '{{.Names}}'")
     assert ask("/ready")[2]["release"] == release
     assert "failed" in host.check_output("tail -n 1 /var/log/shill/deploy.log")
+
+
+def test_a_shadow_scores_the_same_records_and_answers_nobody(
+    host: Host, ask: Callable[..., tuple[int, str, Any]]
+) -> None:
+    release = ask("/ready")[2]["release"]
+    options = {
+        "model_server_settings": {"log_level": "warning"},
+        "model_server_shadow_seconds": 10,
+        "model_server_shadow_predictions": 20,
+    }
+    traffic = Traffic(Lab(), rate=20)
+    with traffic.flowing():
+        said = Lab().playbook("shadow.yml", f"--extra-vars={json.dumps(options)}")
+
+    assert '"other_verdicts": 0' in said
+    pairs = [
+        json.loads(line)
+        for line in host.file("/var/log/shill/shadow.jsonl").content_string.splitlines()
+    ]
+    assert len(pairs) >= 20
+    assert {pair["prediction_id"] for pair in pairs} <= {
+        one.prediction_id for one in traffic.requests
+    }
+    assert all(
+        pair["candidate_probability"] == pytest.approx(pair["probability"], abs=1e-6)
+        for pair in pairs
+    )
+    assert all(one.prediction_id for one in traffic.requests)
+    assert "candidate" not in host.check_output("docker ps --all --format '{{.Names}}'")
+    assert ask("/ready")[2]["release"] == release

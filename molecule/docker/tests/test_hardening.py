@@ -1,0 +1,61 @@
+"""What is closed on every host, and what keeps itself current."""
+
+from collections.abc import Callable
+from subprocess import CompletedProcess
+
+import pytest
+from testinfra.host import Host
+
+Converge = Callable[..., CompletedProcess[str]]
+
+
+def test_security_updates_install_themselves(host: Host) -> None:
+    assert host.service("apt-daily-upgrade.timer").is_enabled
+    assert (
+        host.check_output("apt-config dump --format '%%v' APT::Periodic::Unattended-Upgrade") == "1"
+    )
+    said = host.check_output("unattended-upgrade --dry-run --debug 2>&1")
+    allowed = next(line for line in said.splitlines() if line.startswith("Allowed origins"))
+    assert "label=Debian-Security" in allowed
+
+
+def test_the_ssh_server_takes_keys_alone(host: Host) -> None:
+    ask = "ssh -v -o StrictHostKeyChecking=no -o BatchMode=yes nobody@localhost true 2>&1"
+    said = host.run(ask).stdout
+    assert "Authentications that can continue: publickey\n" in said.replace("\r", "")
+
+
+def test_the_kernel_takes_no_redirects(host: Host) -> None:
+    for setting in ("all.accept_redirects", "default.accept_redirects", "all.send_redirects"):
+        assert host.sysctl(f"net.ipv4.conf.{setting}") == 0
+
+
+def test_the_time_comes_from_where_the_option_says(host: Host) -> None:
+    assert host.service("systemd-timesyncd").is_enabled
+    said = host.check_output("systemd-analyze cat-config systemd/timesyncd.conf")
+    assert "NTP=169.254.169.123" in said.splitlines()
+
+
+def test_the_clock_is_kept(host: Host) -> None:
+    if host.run("systemd-detect-virt --container").succeeded:
+        pytest.skip(
+            "a container has no clock of its own, so systemd-timesyncd was enabled but kept none"
+        )
+    assert host.service("systemd-timesyncd").is_running
+
+
+def test_who_comes_with_a_password_is_not_locked_out(host: Host, converge: Converge) -> None:
+    before = host.file("/etc/ssh/sshd_config.d/10-hardening.conf").mtime
+    done = converge("--tags=hardening", ansible_password="secret-word")  # noqa: S106
+    assert done.returncode != 0
+    assert "set hardening_sshd to false" in " ".join(done.stdout.split())
+    assert "secret-word" not in done.stdout + done.stderr
+    assert host.file("/etc/ssh/sshd_config.d/10-hardening.conf").mtime == before
+
+
+def test_the_ssh_server_is_left_alone_where_the_option_says_so(
+    host: Host, converge: Converge
+) -> None:
+    assert converge("--tags=hardening", hardening_sshd=False).returncode == 0
+    assert not host.file("/etc/ssh/sshd_config.d/10-hardening.conf").exists
+    assert "passwordauthentication yes" in host.check_output("sshd -T").splitlines()
