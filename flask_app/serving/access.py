@@ -56,6 +56,8 @@ NEEDED: Mapping[str, Scope] = {
 _START = f"Bearer {PREFIX}".encode()
 _ID = slice(len(_START), len(_START) + ID_LENGTH)
 _SECRET = slice(len(_START) + ID_LENGTH + 1, None)
+_UNKNOWN_SECONDS = 0.1
+"""After how long a key that is not known is looked for again: one just made is good at once."""
 
 
 def make_local_key(directory: Path) -> None:
@@ -107,7 +109,7 @@ class Access:
         self._metrics = metrics
         self._store = KeyStore(settings.key_store)
         self._look_seconds = settings.reload_seconds
-        self._look_at = 0.0
+        self._looked_at = 0.0
         self._seen: object = None
         self._held: dict[bytes, _Held] = {}
         self._store_secret = b""
@@ -121,7 +123,7 @@ class Access:
 
     def ready(self) -> bool:
         """Whether keys have been read, be they none; looks for new ones if it is time."""
-        if time.monotonic() >= self._look_at:
+        if time.monotonic() >= self._looked_at + self._look_seconds:
             self.look()
         return self._seen is not None
 
@@ -137,11 +139,14 @@ class Access:
                 much.
         """
         now = time.monotonic()
-        if now >= self._look_at:
+        if now >= self._looked_at + self._look_seconds:
             self.look()
         if not authorization.startswith(_START):
             authorization = _normal(authorization)
         held = self._held.get(authorization[_ID])
+        if held is None and now >= self._looked_at + _UNKNOWN_SECONDS:
+            self.look()
+            held = self._held.get(authorization[_ID])
         # The id is no secret; what proves it is compared in constant time.
         if held is None or not compare_digest(
             hash_of(authorization[_SECRET], self._store_secret), held.digest
@@ -184,7 +189,7 @@ class Access:
 
     def look(self) -> None:
         """Take up what was made or revoked; what cannot be read leaves the keys as they are."""
-        self._look_at = time.monotonic() + self._look_seconds
+        self._looked_at = time.monotonic()
         try:
             state = [_state(self._store.directory / name) for name in (KEYS, SECRET)]
             if state == self._seen and not self.obstacle:

@@ -1,6 +1,7 @@
 """Requests need a key that is in force, may ask for this, and does not ask too often."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -175,6 +176,16 @@ def test_a_key_that_is_revoked_while_it_is_used_is_refused_from_then_on(
     store.revoke(key.split("_")[1])
     sent = run(ask(application, part(BODY), headers=headers))
     assert "was revoked at 20" in json.loads(sent[1]["body"])["detail"]
+
+
+def test_a_new_key_is_good_at_once_however_seldom_keys_are_looked_at(
+    open_service: OpenService, guarded: Settings, make: Make
+) -> None:
+    service = open_service(replace(guarded, reload_seconds=3600.0))
+    time.sleep(0.1)
+    headers = (JSON, bearer(make()))
+    application = Application(service, create_flask_app(service))
+    assert status_of(run(ask(application, part(BODY), headers=headers))) == 200
 
 
 def test_an_expired_key_is_refused_and_says_since_when(
