@@ -134,7 +134,8 @@ class _Pages:
             more_bids=max(len(bids) - MAX_DRAWN, 0),
             size=chart,
             wanted=wanted,
-            reviewer=request.cookies.get("reviewer", ""),
+            reviewer=_login() or request.cookies.get("reviewer", ""),
+            login=_login(),
             saved=self._desk.index.item(saved) if saved else None,
         )
 
@@ -147,7 +148,7 @@ class _Pages:
         item = self._desk.index.item(form.get("prediction_id", ""))
         if item is None:
             abort(HTTPStatus.NOT_FOUND, "A newer prediction has taken its place: look again.")
-        reviewer = _text(form, "reviewer", MAX_REVIEWER)
+        reviewer = _login() or _text(form, "reviewer", MAX_REVIEWER)
         if not reviewer:
             abort(HTTPStatus.UNPROCESSABLE_ENTITY, "Say who you are: reviewer is empty.")
         comment = _text(form, "comment", MAX_COMMENT)
@@ -253,6 +254,11 @@ def _query(wanted: Filter, bidder: str | None = None, **changes: Any) -> str:
     chosen = {} if bidder is None else {"bidder": bidder}
     query = urlencode(_query_of(wanted, **changes) | chosen)
     return f"?{query}" if query else ""
+
+
+def _login() -> str:
+    """Return the name that somebody has logged in by at the edge; empty where there is none."""
+    return request.headers.get("Remote-User", "")[:MAX_REVIEWER]
 
 
 def _text(form: Mapping[str, str], name: str, most: int) -> str:

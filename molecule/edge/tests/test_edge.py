@@ -97,6 +97,11 @@ def test_pages_for_people_are_behind_a_login_which_they_do_not_see(
     assert prefix == ("/review" if "review" in page else None)
 
 
+def test_the_desk_is_told_who_has_logged_in_whatever_a_client_says(ask: Ask) -> None:
+    answer = ask("/review/a", **{"Authorization": LOGIN, "Remote-User": "eve"})
+    assert answer.json["headers"]["Remote-User"] == "ann"
+
+
 def test_grafana_asks_for_its_own_login(ask: Ask) -> None:
     answer = ask("/grafana/d/shill-service?kiosk", Authorization=LOGIN)
     assert (answer.status, answer.json["path"]) == (200, "/d/shill-service?kiosk")

@@ -118,7 +118,18 @@ def test_a_new_release_takes_over_without_a_refused_or_lost_request(
     assert "deployed" in audit(host)
 
 
+@pytest.mark.parametrize(
+    ("fault", "seconds", "told"),
+    [
+        ("raise RuntimeError('broken on purpose')", 10, "broken on purpose"),
+        ("import time; time.sleep(3600)", 3, "did not get ready at http://127.0.0.1:8900"),
+    ],
+    ids=["ends", "hangs"],
+)
 def test_a_release_that_does_not_start_never_gets_to_clients(
+    fault: str,
+    seconds: int,
+    told: str,
     host: Host,
     key: str,
     state: State,
@@ -128,16 +139,16 @@ def test_a_release_that_does_not_start_never_gets_to_clients(
 ) -> None:
     before = state()
     with (checkout / "flask_app/serving/asgi.py").open("a") as source:
-        source.write("\nraise RuntimeError('broken on purpose')\n")
+        source.write(f"\n{fault}\n")
 
     with load(host, key, golden_rows[0]) as clients:
         done = deploy(
             container_image_checkout=str(checkout),
-            model_server_ready_seconds=10,
+            model_server_ready_seconds=seconds,
         )
 
     assert done.returncode != 0
-    assert "broken on purpose" in said(done)
+    assert told in said(done)
     assert "what served before goes on serving" in said(done)
     assert clients["failures"] == {}
     assert state() == before

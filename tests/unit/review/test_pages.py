@@ -214,6 +214,18 @@ def test_another_sites_page_cannot_decide(
     assert client.post("/decisions", data=form, headers=own).status_code == 303
 
 
+def test_who_has_logged_in_at_the_edge_decides_by_that_name(
+    client: FlaskClient, desk: Desk, suspect: Item
+) -> None:
+    login = {"Remote-User": "ann"}
+    page = client.get(f"/auctions/{suspect.auction_id}", headers=login).text
+    assert "You decide as ann." in page
+    assert "Your name" not in page
+    form = {"prediction_id": suspect.prediction_id, "verdict": "shill", "reviewer": "Ada"}
+    assert client.post("/decisions", data=form, headers=login).status_code == 303
+    assert [line.reviewer for line in labels(desk)] == ["ann"]
+
+
 def test_only_names_that_are_known_reach_the_desk(settings: Settings, open_desk: OpenDesk) -> None:
     desk = open_desk(Settings(**vars(settings) | {"review_hosts": "desk.example, other"}))
     client = create_review_app(desk).test_client()
