@@ -119,7 +119,7 @@ def test_a_new_release_takes_over_without_a_refused_or_lost_request(
 
 
 @pytest.mark.parametrize(
-    ("fault", "seconds", "told"),
+    "fault",
     [
         ("raise RuntimeError('broken on purpose')", 10, "broken on purpose"),
         ("import time; time.sleep(3600)", 3, "did not get ready at http://127.0.0.1:8900"),
@@ -127,9 +127,7 @@ def test_a_new_release_takes_over_without_a_refused_or_lost_request(
     ids=["ends", "hangs"],
 )
 def test_a_release_that_does_not_start_never_gets_to_clients(
-    fault: str,
-    seconds: int,
-    told: str,
+    fault: tuple[str, int, str],
     host: Host,
     key: str,
     state: State,
@@ -138,8 +136,9 @@ def test_a_release_that_does_not_start_never_gets_to_clients(
     checkout: Path,
 ) -> None:
     before = state()
+    line, seconds, told = fault
     with (checkout / "flask_app/serving/asgi.py").open("a") as source:
-        source.write(f"\n{fault}\n")
+        source.write(f"\n{line}\n")
 
     with load(host, key, golden_rows[0]) as clients:
         done = deploy(
