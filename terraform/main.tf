@@ -100,12 +100,13 @@ module "security" {
   egress_ports      = var.egress_ports
   peer_ports        = { api = 8000, node-exporter = 9100, docker = 9323 }
 
-  bucket            = local.bucket
-  kms_key_arn       = var.kms_key_arn
-  log_groups        = local.path
-  metrics_namespace = local.metrics_namespace
-  parameters        = local.path
-  topic_arn         = module.operations.topic_arn
+  bucket              = local.bucket
+  kms_key_arn         = var.kms_key_arn
+  certificate_zone_id = var.certificate_zone_id
+  log_groups          = local.path
+  metrics_namespace   = local.metrics_namespace
+  parameters          = local.path
+  topic_arn           = module.operations.topic_arn
 
   permissions_boundary = local.permissions_boundary
 }

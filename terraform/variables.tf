@@ -379,6 +379,17 @@ variable "kms_key_arn" {
   }
 }
 
+variable "certificate_zone_id" {
+  description = "Zone of Route 53 in which hosts may answer the challenges of an ACME authority, for edge_acme_challenge: route53. Null: they may not."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.certificate_zone_id == null || can(regex("^Z[0-9A-Z]{6,31}$", var.certificate_zone_id))
+    error_message = "certificate_zone_id is not the id of a zone: write it like Z0123456789ABCDEFGHIJ, as `aws route53 list-hosted-zones` shows it after /hostedzone/, or null."
+  }
+}
+
 variable "data_retention_days" {
   description = "After how many days predictions, labels and reports are deleted from the bucket."
   type        = number

@@ -16,24 +16,25 @@ override_resource {
 }
 
 variables {
-  name              = "shill-production"
-  partition         = "aws"
-  account_id        = "123456789012"
-  aws_region        = "eu-central-1"
-  vpc_id            = "vpc-1"
-  connect_endpoint  = false
-  connect_subnet_id = "subnet-1"
-  allowed_ssh_cidr  = []
-  allowed_web_cidr  = []
-  web_ports         = { https = 443, http = 80 }
-  egress_ports      = [80, 443]
-  peer_ports        = {}
-  bucket            = "bucket"
-  kms_key_arn       = null
-  log_groups        = "/shill/production"
-  metrics_namespace = "shill/production"
-  parameters        = "/shill/production"
-  topic_arn         = "arn:aws:sns:eu-central-1:123456789012:alerts"
+  name                = "shill-production"
+  partition           = "aws"
+  account_id          = "123456789012"
+  aws_region          = "eu-central-1"
+  vpc_id              = "vpc-1"
+  connect_endpoint    = false
+  connect_subnet_id   = "subnet-1"
+  allowed_ssh_cidr    = []
+  allowed_web_cidr    = []
+  web_ports           = { https = 443, http = 80 }
+  egress_ports        = [80, 443]
+  peer_ports          = {}
+  bucket              = "bucket"
+  kms_key_arn         = null
+  certificate_zone_id = null
+  log_groups          = "/shill/production"
+  metrics_namespace   = "shill/production"
+  parameters          = "/shill/production"
+  topic_arn           = "arn:aws:sns:eu-central-1:123456789012:alerts"
 }
 
 run "nobody_reaches_a_host_by_default" {
@@ -134,6 +135,25 @@ run "stars_stand_only_where_aws_knows_no_arn" {
   assert {
     condition     = alltrue([for statement in jsondecode(aws_iam_role_policy.host.policy).Statement : !strcontains(jsonencode(statement.Action), "*")])
     error_message = "a statement allows more than it names"
+  }
+}
+
+run "only_challenges_can_be_written_into_a_zone" {
+  command = plan
+
+  module {
+    source = "./modules/security"
+  }
+
+  variables {
+    certificate_zone_id = "Z0123456789ABC"
+  }
+
+  assert {
+    condition = one([
+      for statement in jsondecode(aws_iam_role_policy.host.policy).Statement : statement if try(contains(flatten([statement.Action]), "route53:ChangeResourceRecordSets"), false)
+    ]).Resource == "arn:aws:route53:::hostedzone/${var.certificate_zone_id}"
+    error_message = "hosts may not answer challenges, or in other zones too"
   }
 }
 

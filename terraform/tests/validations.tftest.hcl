@@ -329,6 +329,16 @@ run "principal_wildcard" {
   expect_failures = [var.bucket_principal_arns]
 }
 
+run "zone_by_name" {
+  command = plan
+
+  variables {
+    certificate_zone_id = "example.com"
+  }
+
+  expect_failures = [var.certificate_zone_id]
+}
+
 run "key_alias" {
   command = plan
 

@@ -44,6 +44,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "flow_logs": True,
         "working_hours": {"start": "08:00", "stop": "18:00", "timezone": "Europe/Berlin"},
         "kms_key_arn": f"arn:aws:kms:{REGION}:123456789012:key/01234567-89ab-cdef",
+        "certificate_zone_id": "Z0123456789ABC",
     },
 }
 

@@ -29,6 +29,9 @@ OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {
     "ArnLike": (matches, False),
     "ArnNotEquals": (matches, True),
     "Bool": (equals, False),
+    # Of a context with a single value.
+    "ForAllValues:StringEquals": (equals, False),
+    "ForAllValues:StringLike": (matches, False),
     "NumericLessThan": (below, False),
     "StringEquals": (equals, False),
     "StringLike": (matches, False),

@@ -14,6 +14,10 @@ LOGS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:"
 PARAMETERS = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter"
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:shill-production-alerts"
 INSTANCE = f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/i-0123456789abcdef0"
+CHALLENGE = {
+    "route53:ChangeResourceRecordSetsNormalizedRecordNames": "_acme-challenge.shill.example.com",
+    "route53:ChangeResourceRecordSetsRecordTypes": "TXT",
+}
 TLS = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
 HOST = f"arn:aws:iam::{ACCOUNT}:role/shill-production-host"
 
@@ -163,6 +167,23 @@ def test_a_host_with_a_key_may_use_that_key_only(chain: Chain) -> None:
     assert allowed(host, "kms:Decrypt", ours)
     assert not allowed(host, "kms:Decrypt", ours.replace("01234567", "76543210"))
     assert not allowed(host, "kms:ScheduleKeyDeletion", ours)
+
+
+def test_a_host_with_a_zone_may_answer_challenges_there_and_change_no_other_record(
+    chain: Chain,
+) -> None:
+    host = statements(chain, "module.security.aws_iam_role_policy.host", "staging")
+    ours = "arn:aws:route53:::hostedzone/Z0123456789ABC"
+    change = "route53:ChangeResourceRecordSets"
+    name, kind = CHALLENGE
+    assert allowed(host, change, ours, CHALLENGE)
+    assert allowed(host, "route53:ListHostedZones", "*")
+    assert allowed(host, "route53:GetChange", "arn:aws:route53:::change/C1")
+    assert not allowed(host, change, ours)
+    assert not allowed(host, change, ours, CHALLENGE | {name: "shill.example.com"})
+    assert not allowed(host, change, ours, CHALLENGE | {kind: "CNAME"})
+    assert not allowed(host, change, "arn:aws:route53:::hostedzone/Z9", CHALLENGE)
+    assert not allowed(host, "route53:DeleteHostedZone", ours)
 
 
 def test_the_evaluation_itself_denies_what_iam_would() -> None:

@@ -232,6 +232,8 @@ BEYOND: list[Request] = [
     ("ec2:TerminateInstances", INSTANCE, OURS),
     ("ec2:StopInstances", INSTANCE, OTHERS),
     ("ec2:AuthorizeSecurityGroupIngress", GROUP, OURS),
+    ("route53:ChangeResourceRecordSets", "arn:aws:route53:::hostedzone/Z1", {}),
+    ("route53:CreateHostedZone", "*", test_permissions.CHALLENGE),
     ("secretsmanager:GetSecretValue", "*", {}),
     ("logs:PutLogEvents", arn("logs", "log-group:/aws/cloudtrail:log-stream:x"), {}),
 ]
@@ -326,7 +328,9 @@ def test_roles_within_the_boundary_can_do_their_work(chain: Chain, complete: Any
         )
         for policy in policies.values():
             for statement in json.loads(policy["policy"])["Statement"]:
-                known = OURS | {"cloudwatch:namespace": "shill/production"}
+                known = (
+                    OURS | test_permissions.CHALLENGE | {"cloudwatch:namespace": "shill/production"}
+                )
                 requests += [
                     (action, resource, known)
                     for action in listed(statement["Action"])

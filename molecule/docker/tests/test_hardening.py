@@ -12,7 +12,7 @@ Converge = Callable[..., CompletedProcess[str]]
 def test_security_updates_install_themselves(host: Host) -> None:
     assert host.service("apt-daily-upgrade.timer").is_enabled
     assert (
-        host.check_output("apt-config dump --format '%%v' APT::Periodic::Unattended-Upgrade") == "1"
+        host.check_output("apt-config dump --format '%v' APT::Periodic::Unattended-Upgrade") == "1"
     )
     said = host.check_output("unattended-upgrade --dry-run --debug 2>&1")
     allowed = next(line for line in said.splitlines() if line.startswith("Allowed origins"))

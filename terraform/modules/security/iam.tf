@@ -81,6 +81,28 @@ locals {
         Resource = var.kms_key_arn
       },
     ],
+    var.certificate_zone_id == null ? [] : [
+      {
+        # What an ACME authority asks for, and no other record of the zone.
+        Sid      = "AnswerChallenges"
+        Effect   = "Allow"
+        Action   = "route53:ChangeResourceRecordSets"
+        Resource = "arn:${var.partition}:route53:::hostedzone/${var.certificate_zone_id}"
+        Condition = {
+          "ForAllValues:StringEquals" = { "route53:ChangeResourceRecordSetsRecordTypes" = "TXT" }
+          "ForAllValues:StringLike"   = { "route53:ChangeResourceRecordSetsNormalizedRecordNames" = "_acme-challenge.*" }
+          # Without the key, the two above would hold for all of nothing.
+          Null = { "route53:ChangeResourceRecordSetsNormalizedRecordNames" = "false" }
+        }
+      },
+      {
+        # certbot looks for the zone by the name, and waits until the record is there.
+        Sid      = "FindZone"
+        Effect   = "Allow"
+        Action   = ["route53:ListHostedZones", "route53:GetChange"]
+        Resource = "*"
+      },
+    ],
   )
 }
 

@@ -68,6 +68,11 @@ variable "kms_key_arn" {
   type        = string
 }
 
+variable "certificate_zone_id" {
+  description = "Zone of Route 53 in which hosts answer the challenges of an ACME authority; null - none."
+  type        = string
+}
+
 variable "log_groups" {
   description = "Prefix of the log groups that hosts may write to, with its leading slash."
   type        = string
