@@ -1,6 +1,7 @@
 """A certificate comes from an ACME authority: Pebble, which Let's Encrypt made for tests.
 
-On one host, before the others' options; afterwards it is as it was provisioned.
+On each host by another challenge, before the others' options; afterwards they are as they were
+provisioned. Route 53 is moto's, which serves no DNS: there Pebble takes every answer for right.
 """
 
 import json
@@ -12,6 +13,8 @@ from subprocess import CompletedProcess
 import pytest
 import testinfra
 from testinfra.host import Host
+
+from tests.s3 import session
 
 Ansible = Callable[..., CompletedProcess[str]]
 
@@ -31,15 +34,41 @@ CONFIGURATION = {
 }
 
 
+@pytest.fixture(scope="module", params=["http", "route53"])
+def challenge(request: pytest.FixtureRequest) -> str:
+    """How the host shows that the name is its own."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def host() -> Host:
-    """The older Debian, whose certbot is the older one."""
-    return testinfra.get_host("docker://shill-edge-bookworm")
+def host(challenge: str) -> Host:
+    """The older Debian, whose certbot is the older one; its boto3 cannot be sent to moto."""
+    debian = {"http": "bookworm", "route53": "trixie"}[challenge]
+    return testinfra.get_host(f"docker://shill-edge-{debian}")
+
+
+@pytest.fixture(scope="module")
+def zone(request: pytest.FixtureRequest, host: Host, challenge: str) -> Iterator[None]:
+    """A zone for the name, and the host's way to it."""
+    if challenge == "http":
+        yield
+        return
+    aws = request.getfixturevalue("s3")
+    route53 = session().client("route53", endpoint_url=aws.environment["AWS_ENDPOINT_URL"])
+    route53.create_hosted_zone(Name="edge.example", CallerReference="tests")
+    known = {
+        name.lower() if "_KEY" in name else name.removeprefix("AWS_").lower(): value
+        for name, value in aws.environment.items()
+    }
+    lines = "\n".join(["[default]", *(f"{name}={value}" for name, value in known.items())])
+    host.check_output("mkdir --parents /root/.aws && echo %s >/root/.aws/config", lines)
+    yield
+    host.check_output("rm -r /root/.aws")
 
 
 @pytest.fixture(scope="module")
 def pebble(
-    host: Host, converge: Ansible, tmp_path_factory: pytest.TempPathFactory
+    host: Host, challenge: str, converge: Ansible, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
     """An authority on the host; yields the file with the certificate of its directory."""
     host.check_output(
@@ -54,7 +83,9 @@ def pebble(
     )
     host.check_output(
         "systemd-run --quiet --collect --unit=pebble --setenv=PEBBLE_VA_NOSLEEP=1"
-        " --setenv=PEBBLE_WFE_NONCEREJECT=0 pebble -config /root/pebble.json"
+        " --setenv=PEBBLE_WFE_NONCEREJECT=0 --setenv=PEBBLE_VA_ALWAYS_VALID=%s"
+        " pebble -config /root/pebble.json",
+        str(int(challenge == "route53")),
     )
     file = tmp_path_factory.mktemp("pebble") / "authority.pem"
     subprocess.run(["docker", "cp", f"{host.backend.name}:/root/pebble.pem", file], check=True)
@@ -65,9 +96,11 @@ def pebble(
 
 
 @pytest.fixture(scope="module")
-def issued(pebble: Path, converge: Ansible) -> CompletedProcess[str]:
+def issued(pebble: Path, zone: None, challenge: str, converge: Ansible) -> CompletedProcess[str]:
     """The role, run with that authority."""
+    del zone
     return converge(
+        edge_acme_challenge=challenge,
         edge_names=["edge.example"],
         edge_certificate_source="acme",
         edge_acme_email="ops@edge.example",
@@ -80,6 +113,13 @@ def test_the_authority_s_certificate_is_served(issued: CompletedProcess[str], ho
     assert issued.returncode == 0, issued.stdout
     host.check_output(f"until {SERVED} | grep --quiet 'Pebble Intermediate'; do sleep 0.2; done")
     assert "DNS:edge.example" in host.check_output(SERVED)
+
+
+@pytest.mark.usefixtures("issued")
+def test_the_challenge_is_answered_where_the_option_says(host: Host, challenge: str) -> None:
+    log = host.file("/var/log/letsencrypt/letsencrypt.log").content_string
+    in_zone = "ChangeResourceRecordSets" in log and "_acme-challenge.edge.example" in log
+    assert in_zone == (challenge == "route53")
 
 
 @pytest.mark.usefixtures("issued")
