@@ -80,8 +80,9 @@ def test_each_playbook_and_folder_exists() -> None:
 def test_each_make_target_exists() -> None:
     targets = {target for _, script in scripts() for target in re.findall(r"make (\S+)", script)}
     makefile = (ROOT / "Makefile").read_text()
-    assert targets == {".venv/.locked", "refresh", "wheel"}
+    assert targets == {".venv/.locked", "refresh", "sbom", "wheel"}
     assert "\nrefresh: " in makefile
+    assert "\nsbom: " in makefile
     assert "\nwheel: " in makefile
     assert "VENV := .venv\n" in makefile
     assert "DESK := $(VENV)/.locked\n" in makefile

@@ -95,6 +95,8 @@ locals {
           Null = { "route53:ChangeResourceRecordSetsNormalizedRecordNames" = "false" }
         }
       },
+    ],
+    var.certificate_zone_id == null ? [] : [
       {
         # certbot looks for the zone by the name, and waits until the record is there.
         Sid      = "FindZone"

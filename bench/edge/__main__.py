@@ -1,0 +1,86 @@
+"""Measure what the edge costs: `python -m bench.edge`, as root, with the lab of `make up`.
+
+Clients in the lab's network ask the model server itself, and through nginx with TLS, in turns, over
+16 connections that they keep. The rates are those of the whole host: clients, nginx and server
+share its processors.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+
+from demo.lab import Lab
+from drill.traffic import RECORD
+from flask_app.commands.table import table
+
+ROUNDS = 7
+SECONDS = 3.0
+CLIENTS = 16
+TARGETS = {"the server itself": "http://127.0.0.1:8000", "through the edge": "https://localhost"}
+
+Figures = Mapping[str, float]
+
+
+def main() -> int:
+    """Run the benchmark; returns the exit status."""
+    argparse.ArgumentParser(prog="python -m bench.edge", description=__doc__).parse_args()
+    lab = Lab()
+    with tempfile.TemporaryDirectory() as folder:
+        body = Path(folder, "body")
+        body.write_text(json.dumps({"auction_id": "bench", **RECORD}))
+        rounds = [
+            {name: _crowd(lab, url, body) for name, url in TARGETS.items()} for _ in range(ROUNDS)
+        ]
+    own, behind = TARGETS
+    rows = [
+        (
+            name,
+            f"{median(one[name]['answered_per_second'] for one in rounds):,.0f}",
+            f"{median(one[name]['answer_p50_ms'] for one in rounds):.1f} ms",
+            f"{median(one[name]['answer_p99_ms'] for one in rounds):.1f} ms",
+        )
+        for name in TARGETS
+    ]
+    print(table(("asked", "predictions/s", "p50", "p99"), rows))
+    ratios = sorted(
+        one[behind]["answered_per_second"] / one[own]["answered_per_second"] for one in rounds
+    )
+    spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
+    print(f"Through the edge, {median(ratios):.2f} ({spread}) times as many are answered.")
+    return 0
+
+
+def _crowd(lab: Lab, url: str, body: Path) -> Figures:
+    """Let a crowd ask within the lab's network; raises RuntimeError for an answer but 200."""
+    state = subprocess.run(
+        ["docker", "inspect", "--format={{.State.Pid}}", lab.container],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    options = [f"--clients={CLIENTS}", f"--seconds={SECONDS}"]
+    if url.startswith("https"):
+        options.append(f"--authority={lab.files / 'authority.pem'}")
+    done = subprocess.run(
+        [
+            *("nsenter", f"--target={state.stdout.strip()}", "--net", sys.executable, "-m"),
+            *("bench.serving.crowd", f"{url}/predict", str(body)),
+            *(f"--key-file={lab.files / 'api-key'}", *options),
+        ],
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    figures: dict[str, float] = json.loads(done.stdout)
+    statuses = [name for name in figures if name.startswith("status_")]
+    if statuses != ["status_200"]:
+        raise RuntimeError(f"{url} answered {figures}: nothing else may run on the lab meanwhile")
+    return figures
+
+
+if __name__ == "__main__":
+    sys.exit(main())
