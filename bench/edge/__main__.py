@@ -21,7 +21,10 @@ from flask_app.commands.table import table
 ROUNDS = 7
 SECONDS = 3.0
 CLIENTS = 16
-TARGETS = {"the server itself": "http://127.0.0.1:8000", "through the edge": "https://localhost"}
+TARGETS = {
+    "the server itself": "http://127.0.0.1:8000",
+    "through the edge": Lab.edge,
+}
 
 Figures = Mapping[str, float]
 
