@@ -122,7 +122,6 @@ bench: $(DESK) ## Measure the API beside its peers (PEERS=all: all of them), dri
 	python -m bench.score
 	python -m bench.auctions
 	python -m bench.keys
-	@echo 'python -m bench.edge measures the edge, on the lab of make up'
 
 # Hosts see the new tag at the next site.yml. The base image names the snapshot that it was made of.
 .PHONY: refresh

@@ -11,12 +11,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 
+from bench.serving.__main__ import EDGE, PAGE, RESULTS
+from bench.serving.report import behind_the_edge, page
 from demo.lab import Lab
 from drill.traffic import RECORD
-from flask_app.commands.table import table
 
 ROUNDS = 7
 SECONDS = 3.0
@@ -31,31 +32,29 @@ Figures = Mapping[str, float]
 
 def main() -> int:
     """Run the benchmark; returns the exit status."""
-    argparse.ArgumentParser(prog="python -m bench.edge", description=__doc__).parse_args()
-    lab = Lab()
+    parser = argparse.ArgumentParser(prog="python -m bench.edge", description=__doc__)
+    parser.add_argument("--write-docs", action="store_true", help="keep the figures for the docs")
+    options = parser.parse_args()
+    edge = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "clients": CLIENTS,
+        "seconds": SECONDS,
+        "rounds": _rounds(Lab()),
+    }
+    print(behind_the_edge(edge))
+    if options.write_docs:
+        EDGE.write_text(json.dumps(edge, indent=1) + "\n")
+        PAGE.write_text(page(json.loads(RESULTS.read_text()), edge))
+    return 0
+
+
+def _rounds(lab: Lab) -> list[dict[str, Figures]]:
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder, "body")
         body.write_text(json.dumps({"auction_id": "bench", **RECORD}))
-        rounds = [
+        return [
             {name: _crowd(lab, url, body) for name, url in TARGETS.items()} for _ in range(ROUNDS)
         ]
-    own, behind = TARGETS
-    rows = [
-        (
-            name,
-            f"{median(one[name]['answered_per_second'] for one in rounds):,.0f}",
-            f"{median(one[name]['answer_p50_ms'] for one in rounds):.1f} ms",
-            f"{median(one[name]['answer_p99_ms'] for one in rounds):.1f} ms",
-        )
-        for name in TARGETS
-    ]
-    print(table(("asked", "predictions/s", "p50", "p99"), rows))
-    ratios = sorted(
-        one[behind]["answered_per_second"] / one[own]["answered_per_second"] for one in rounds
-    )
-    spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
-    print(f"Through the edge, {median(ratios):.2f} ({spread}) times as many are answered.")
-    return 0
 
 
 def _crowd(lab: Lab, url: str, body: Path) -> Figures:

@@ -19,6 +19,7 @@ from bench.serving.servers import fastapi_servers, model_servers, own_server
 
 ROOT = HERE.parents[1]
 RESULTS = HERE / "results.json"
+EDGE = HERE.parent / "edge" / "results.json"
 PAGE = ROOT / "docs/benchmarks.md"
 README = ROOT / "README.md"
 PLOT = ROOT / "docs/images/benchmark.svg"
@@ -54,7 +55,7 @@ def main() -> int:
     print(f"\n{report.targets(run)}\n{report.table(run)}")
     if options.write_docs:
         RESULTS.write_text(json.dumps(run, indent=1) + "\n")
-        PAGE.write_text(report.page(run))
+        PAGE.write_text(report.page(run, json.loads(EDGE.read_text())))
         headline = f"<!-- benchmark -->\n{report.headline(run)}\n<!-- /benchmark -->"
         marked = re.compile("<!-- benchmark -->.*<!-- /benchmark -->", re.DOTALL)
         README.write_text(marked.sub(lambda _: headline, README.read_text()))

@@ -261,7 +261,7 @@ def headline(run: dict[str, Any]) -> str:
     )
 
 
-def page(run: dict[str, Any]) -> str:
+def page(run: dict[str, Any], edge: dict[str, Any]) -> str:
     """Render docs/benchmarks.md."""
     machine, versions = run["machine"], run["versions"]
     rounds = 1 + max(sample["round"] for sample in run["samples"])
@@ -288,6 +288,8 @@ Figures are medians of {rounds} rounds, ratios the median (minimum to maximum) o
 ratios.
 
 {_limits(run)}{_servers(run)}
+
+{behind_the_edge(edge)}
 
 ## What is compared
 
@@ -325,6 +327,38 @@ servers waited {waiting:.1%} of the time for their core.
 
 Every sample is in [`bench/serving/results.json`](../bench/serving/results.json).
 """
+
+
+def behind_the_edge(edge: dict[str, Any]) -> str:
+    """Say what `bench.edge` has measured."""
+    rounds = edge["rounds"]
+    own, behind = rounds[0]
+    rows = "\n".join(
+        f"| {name} | {_middle(rounds, name, 'answered_per_second'):,.0f} "
+        f"| {_middle(rounds, name, 'answer_p50_ms'):.1f} "
+        f"| {_middle(rounds, name, 'answer_p99_ms'):.1f} |"
+        for name in (own, behind)
+    )
+    ratios = [
+        one[behind]["answered_per_second"] / one[own]["answered_per_second"] for one in rounds
+    ]
+    return f"""\
+## Behind the edge
+
+`python -m bench.edge` asks the server of the lab itself, and through nginx with TLS, in turns, over
+{edge["clients"]} connections that are kept. Clients, nginx and server share the processors:
+
+| Asked | predictions/s | p50 ms | p99 ms |
+|---|---:|---:|---:|
+{rows}
+
+That is {_spread(ratios)} times as many, medians of {len(rounds)} rounds of
+{edge["seconds"]:g} s on {edge["date"]}. The edge encrypts, parses each request a second time and
+writes a line of its log."""
+
+
+def _middle(rounds: list[dict[str, Any]], name: str, figure: str) -> float:
+    return float(median(one[name][figure] for one in rounds))
 
 
 def _limits(run: dict[str, Any]) -> str:
