@@ -32,6 +32,9 @@ locals {
     ManagedBy   = "terraform"
   })
 
+  # Of several tags, one is enough for a lifecycle policy to take an instance: so there is one, and it is ours alone.
+  snapshot_tag = { ShillSnapshots = local.name }
+
   bucket            = coalesce(var.bucket_name, "${local.name}-${local.account_id}")
   path              = "/${var.project_name}/${var.environment}" # of log groups and parameters
   metrics_namespace = "${var.project_name}/${var.environment}"
@@ -131,7 +134,7 @@ module "ec2" {
 
   # Ansible reads these, also from instances that something else started; so they are spelt out here
   # rather than left to default_tags.
-  tags = merge(local.tags, {
+  tags = merge(local.tags, local.snapshot_tag, {
     ShillBucket   = local.bucket
     ShillLogGroup = local.path
     ShillTopic    = module.operations.topic_arn
@@ -157,7 +160,7 @@ module "operations" {
   working_hours      = var.working_hours
   snapshots_kept     = var.snapshots_kept
   snapshot_time      = var.snapshot_time
-  snapshot_tags      = { Project = var.project_name, Environment = var.environment }
+  snapshot_tag       = local.snapshot_tag
 
   permissions_boundary = local.permissions_boundary
 }

@@ -166,6 +166,16 @@ variable "web_ports" {
   }
 
   validation {
+    condition     = length(distinct(values(var.web_ports))) == length(var.web_ports)
+    error_message = "web_ports has one port under two names, which AWS refuses as one rule twice: take one of them out, or choose other ports."
+  }
+
+  validation {
+    condition     = length(setintersection(values(var.web_ports), [8000, 8001, 8002, 8900, 9323])) == 0
+    error_message = "web_ports may not hold 8000 (API), 8001 (drift reports), 8002 (review desk), 8900 (candidate) or 9323 (Docker's metrics): take them out, since the edge shows at 443 what clients and people may see of them."
+  }
+
+  validation {
     condition     = length(setintersection(values(var.web_ports), [22, 2375, 2376, 9090, 9093, 9100])) == 0
     error_message = "web_ports may not hold 22 (use allowed_ssh_cidr), Docker's 2375 and 2376, or Prometheus' 9090, 9093 and 9100, which ask nobody who he is: take them out and reach them through an SSH tunnel."
   }
@@ -463,7 +473,7 @@ variable "alarm_thresholds" {
 }
 
 variable "monthly_budget_usd" {
-  description = "Monthly budget of the whole account: an alert at 80 % spent and at 100 % forecast. 0: none."
+  description = "Monthly budget of the whole account: an alert at 80 % spent and at 100 % forecast. 0: none. To create one, an account must have IAM access to billing switched on, by its root user."
   type        = number
   default     = 50
   nullable    = false

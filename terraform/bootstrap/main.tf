@@ -12,7 +12,7 @@ terraform {
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = ">= 5.100, < 7.0"
+      version = "5.100.0"
     }
   }
 }
@@ -48,10 +48,10 @@ locals {
   }
 
   github_subjects = var.github_repository == null ? {} : {
-    # For pull requests, whose author chooses what runs: it may only look.
-    planner = "repo:${var.github_repository}:pull_request"
+    # For pull requests, whose author chooses what runs, and for what is planned on main: it may only look.
+    planner = ["repo:${var.github_repository}:pull_request", "repo:${var.github_repository}:ref:refs/heads/main"]
     # The environment says who must agree, and from which branch.
-    deployer = "repo:${var.github_repository}:environment:production"
+    deployer = ["repo:${var.github_repository}:environment:production"]
   }
 }
 
@@ -69,7 +69,7 @@ resource "aws_iam_policy" "this" {
 
 # GitHub's runners show a token that says where they run, and get credentials for an hour: no key to keep.
 resource "aws_iam_openid_connect_provider" "github" {
-  count = var.github_repository == null ? 0 : 1
+  count = var.github_repository == null || var.github_oidc_provider_arn != null ? 0 : 1
 
   url            = "https://token.actions.githubusercontent.com"
   client_id_list = ["sts.amazonaws.com"]
@@ -85,7 +85,7 @@ resource "aws_iam_role" "github" {
     Version = "2012-10-17"
     Statement = [{
       Effect    = "Allow"
-      Principal = { Federated = aws_iam_openid_connect_provider.github[0].arn }
+      Principal = { Federated = coalesce(var.github_oidc_provider_arn, one(aws_iam_openid_connect_provider.github[*].arn)) }
       Action    = "sts:AssumeRoleWithWebIdentity"
       Condition = {
         StringEquals = {

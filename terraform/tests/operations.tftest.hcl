@@ -22,7 +22,7 @@ variables {
   working_hours      = null
   snapshots_kept     = 7
   snapshot_time      = "03:00"
-  snapshot_tags      = { Project = "shill", Environment = "production" }
+  snapshot_tag       = { ShillSnapshots = "shill-production" }
 }
 
 run "each_host_is_watched_by_what_applies_to_it" {
@@ -151,10 +151,24 @@ run "snapshots_are_daily_and_few" {
     condition = (
       aws_dlm_lifecycle_policy.daily[0].policy_details[0].schedule[0].retain_rule[0].count == 7
       && aws_dlm_lifecycle_policy.daily[0].policy_details[0].schedule[0].create_rule[0].times == tolist(["03:00"])
-      && aws_dlm_lifecycle_policy.daily[0].policy_details[0].target_tags == tomap({ Project = "shill", Environment = "production" })
+      && aws_dlm_lifecycle_policy.daily[0].policy_details[0].target_tags == tomap({ ShillSnapshots = "shill-production" })
     )
     error_message = "not seven daily snapshots of our hosts"
   }
+}
+
+run "a_tag_that_others_have_too_is_not_enough" {
+  command = plan
+
+  module {
+    source = "./modules/operations"
+  }
+
+  variables {
+    snapshot_tag = { Project = "shill", Environment = "production" }
+  }
+
+  expect_failures = [var.snapshot_tag]
 }
 
 run "what_is_not_wanted_is_not_created" {

@@ -159,6 +159,26 @@ run "port_beyond" {
   expect_failures = [var.web_ports]
 }
 
+run "port_twice" {
+  command = plan
+
+  variables {
+    web_ports = { https = 443, api = 443 }
+  }
+
+  expect_failures = [var.web_ports]
+}
+
+run "review_desk_public" {
+  command = plan
+
+  variables {
+    web_ports = { desk = 8002 }
+  }
+
+  expect_failures = [var.web_ports]
+}
+
 run "prometheus_public" {
   command = plan
 

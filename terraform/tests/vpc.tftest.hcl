@@ -55,10 +55,6 @@ run "a_public_network_has_neither_private_subnets_nor_what_costs" {
     condition     = aws_vpc_endpoint.s3.service_name == "com.amazonaws.eu-central-1.s3" && aws_vpc_endpoint.s3.route_table_ids == toset(["rtb-public"])
     error_message = "S3 is not reached by the gateway endpoint"
   }
-  assert {
-    condition     = aws_default_security_group.this.vpc_id == "vpc-ours"
-    error_message = "the default security group is left as AWS makes it"
-  }
 }
 
 run "a_private_network_goes_out_by_one_nat_gateway" {

@@ -175,6 +175,15 @@ def test_what_deploys_waits_for_the_environment() -> None:
         ), name
 
 
+def test_what_is_applied_is_the_plan_that_was_shown() -> None:
+    workflow = jobs(ROOT / ".github/workflows/deploy.yml")
+    planned, applied = (str(workflow[name]["steps"]) for name in ("plan", "deploy"))
+    assert "terraform plan -lock=false -no-color -out=reviewed.tfplan" in planned
+    assert "terraform apply reviewed.tfplan" in applied
+    assert "auto-approve" not in applied
+    assert "plan" in workflow["deploy"]["needs"]
+
+
 def release(tmp_path: Path, tag: str) -> subprocess.CompletedProcess[str]:
     """Run the last step of the release with a `gh` that prints its arguments."""
     (script,) = (step["run"] for step in steps() if "gh release" in step.get("run", ""))

@@ -69,10 +69,11 @@ def test_hosts_are_bare(chain: Chain) -> None:
             assert not instance["user_data_base64"]
 
 
-def test_the_default_security_group_lets_nothing_through(chain: Chain) -> None:
+def test_nothing_is_in_the_default_security_group(chain: Chain) -> None:
     for environment in chain.environments.values():
-        (group,) = environment.managed("aws_default_security_group").values()
-        assert (group["ingress"], group["egress"]) == ([], [])
+        ours = {group["id"] for group in environment.managed("aws_security_group").values()}
+        instances = environment.managed("aws_instance").values()
+        assert all(set(instance["vpc_security_group_ids"]) <= ours for instance in instances)
 
 
 def test_nothing_is_open_to_the_world_inwards(chain: Chain) -> None:

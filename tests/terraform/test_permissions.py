@@ -254,7 +254,7 @@ def test_snapshots_are_made_of_our_hosts_and_only_they_are_removed(
         if "snapshots" in address
     ]
     dlm = json.loads(policy)["Statement"]
-    ours = {"aws:ResourceTag/Project": "shill", "aws:ResourceTag/Environment": "production"}
+    ours = {"aws:ResourceTag/ShillSnapshots": "shill-production"}
     snapshot = f"arn:aws:ec2:{REGION}::snapshot/snap-1"
     volume = f"arn:aws:ec2:{REGION}:{ACCOUNT}:volume/vol-1"
     for action, resource in {
@@ -263,7 +263,7 @@ def test_snapshots_are_made_of_our_hosts_and_only_they_are_removed(
         "ec2:DeleteSnapshot": snapshot,
     }.items():
         assert allowed(dlm, action, resource, ours)
-        assert not allowed(dlm, action, resource, ours | {"aws:ResourceTag/Project": "other"})
+        assert not allowed(dlm, action, resource, {"aws:ResourceTag/Environment": "production"})
         assert not allowed(dlm, action, resource)
     assert allowed(dlm, "ec2:CreateTags", snapshot)
     assert not allowed(dlm, "ec2:CreateTags", INSTANCE, ours)
@@ -274,6 +274,7 @@ def test_snapshots_are_made_of_our_hosts_and_only_they_are_removed(
 def test_flow_logs_are_written_to_their_group_only(chain: Chain) -> None:
     flow = statements(chain, "module.vpc.aws_iam_role_policy.flow[0]", "staging")
     assert allowed(flow, "logs:PutLogEvents", f"{LOGS}/shill/staging/flow:log-stream:eni-1")
+    assert allowed(flow, "logs:DescribeLogGroups", f"{LOGS}*")
     assert not allowed(flow, "logs:PutLogEvents", f"{LOGS}/shill/staging/host:log-stream:eni-1")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.terraform import test_permissions
 from tests.terraform.calls import Asked, Call, Request, arn, calls
-from tests.terraform.chain import ACCOUNT, REPOSITORY, Chain, Environment
+from tests.terraform.chain import ACCOUNT, REGION, REPOSITORY, Chain, Environment
 from tests.terraform.policy import Statement, allowed, listed, matches
 from tests.terraform.tools import TERRAFORM
 
@@ -43,6 +43,17 @@ LIFECYCLE = arn("dlm", "policy/policy-1")
 BUDGET = f"arn:aws:budgets::{ACCOUNT}:budget/shill-production-monthly"
 LOGS = arn("logs", "log-group:/shill/production/host")
 TOPIC = arn("sns", "shill-production-alerts")
+KEY = arn("kms", "key/01234567-89ab-cdef")
+
+# By which service a role asks for a key.
+VIA = {
+    "kms:CreateGrant": {
+        "kms:ViaService": f"ec2.{REGION}.amazonaws.com",
+        "kms:GrantIsForAWSResource": "true",
+    },
+    "kms:Decrypt": {"kms:ViaService": f"s3.{REGION}.amazonaws.com"},
+    "kms:GenerateDataKey": {"kms:ViaService": f"sns.{REGION}.amazonaws.com"},
+}
 
 # What moto lacks, and so no log tells.
 UNSEEN: list[Request] = [
@@ -155,6 +166,8 @@ MUST_NOT: list[Request] = [
         {"iam:PermissionsBoundary": "arn:aws:iam::aws:policy/x"},
     ),
     ("iam:UpdateAssumeRolePolicy", role("admin"), {}),
+    # Nor does he take a group that is another's by tagging it.
+    ("ec2:CreateTags", GROUP, TAGGING),
     ("iam:PutRolePolicy", role("admin"), BOUNDARY),
     ("iam:PutRolePolicy", role("github-shill-deployer"), BOUNDARY),
     ("iam:UpdateAssumeRolePolicy", role("github-shill-planner"), {}),
@@ -234,6 +247,10 @@ BEYOND: list[Request] = [
     ("ec2:AuthorizeSecurityGroupIngress", GROUP, OURS),
     ("route53:ChangeResourceRecordSets", "arn:aws:route53:::hostedzone/Z1", {}),
     ("route53:CreateHostedZone", "*", test_permissions.CHALLENGE),
+    ("kms:Decrypt", KEY, {}),
+    ("kms:Decrypt", KEY, {"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"}),
+    ("kms:CreateGrant", KEY, {"kms:ViaService": f"ec2.{REGION}.amazonaws.com"}),
+    ("kms:ScheduleKeyDeletion", KEY, {}),
     ("secretsmanager:GetSecretValue", "*", {}),
     ("logs:PutLogEvents", arn("logs", "log-group:/aws/cloudtrail:log-stream:x"), {}),
 ]
@@ -332,7 +349,7 @@ def test_roles_within_the_boundary_can_do_their_work(chain: Chain, complete: Any
                     OURS | test_permissions.CHALLENGE | {"cloudwatch:namespace": "shill/production"}
                 )
                 requests += [
-                    (action, resource, known)
+                    (action, resource, known | VIA.get(action, {}))
                     for action in listed(statement["Action"])
                     for resource in listed(statement["Resource"])
                 ]
@@ -377,8 +394,10 @@ def test_github_s_workflows_get_roles_by_where_they_run(chain: Chain) -> None:
         trusted[created["name"]] = condition
     subject = "token.actions.githubusercontent.com:sub"
     assert trusted == {
-        "github-shill-planner": {subject: f"repo:{REPOSITORY}:pull_request"},
-        "github-shill-deployer": {subject: f"repo:{REPOSITORY}:environment:production"},
+        "github-shill-planner": {
+            subject: [f"repo:{REPOSITORY}:pull_request", f"repo:{REPOSITORY}:ref:refs/heads/main"]
+        },
+        "github-shill-deployer": {subject: [f"repo:{REPOSITORY}:environment:production"]},
     }
     attached = chain.bootstrap.managed("aws_iam_role_policy_attachment").values()
     assert {x["role"]: x["policy_arn"].rpartition("/")[2] for x in attached} == {
@@ -393,3 +412,26 @@ def test_the_repository_that_github_may_deploy_from_is_one(chain: Chain) -> None
     refused = bootstrap.run("plan", "-input=false", "-no-color", bad, check=False)
     assert refused.returncode == 1
     assert "write it like owner/name" in refused.stderr
+
+
+def test_an_account_s_provider_for_github_is_used_where_it_has_one(chain: Chain) -> None:
+    bootstrap = chain.bootstrap.workspace
+    provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/token.actions.githubusercontent.com"
+    asked = (f"-var=github_repository={REPOSITORY}", f"-var=github_oidc_provider_arn={provider}")
+    bootstrap.run("plan", "-input=false", "-no-color", *asked, "-out=existing")
+    planned = bootstrap.show("existing")["resource_changes"]
+    changes = {change["address"]: change["change"] for change in planned}
+    made = [change["address"] for change in planned if change["change"]["actions"] != ["delete"]]
+    assert not any("openid_connect" in address for address in made)
+    for name in ("planner", "deployer"):
+        after = changes[f'aws_iam_role.github["{name}"]']["after"]
+        (statement,) = json.loads(after["assume_role_policy"])["Statement"]
+        assert statement["Principal"] == {"Federated": provider}
+
+
+def test_a_project_s_name_is_one_that_a_bucket_may_have(chain: Chain) -> None:
+    refused = chain.bootstrap.workspace.run(
+        "plan", "-input=false", "-no-color", "-var=project_name=Shill_1", check=False
+    )
+    assert refused.returncode == 1
+    assert "write 2 to 20 lower-case letters" in " ".join(refused.stderr.split())

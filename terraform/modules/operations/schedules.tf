@@ -87,7 +87,7 @@ resource "aws_iam_role" "snapshots" {
 locals {
   ec2       = "arn:${var.partition}:ec2:${var.aws_region}"
   snapshots = "${local.ec2}::snapshot/*"
-  ours      = { StringEquals = { for tag, value in var.snapshot_tags : "aws:ResourceTag/${tag}" => value } }
+  ours      = { StringEquals = { for tag, value in var.snapshot_tag : "aws:ResourceTag/${tag}" => value } }
 }
 
 resource "aws_iam_role_policy" "snapshots" {
@@ -134,7 +134,7 @@ resource "aws_dlm_lifecycle_policy" "daily" {
 
   policy_details {
     resource_types = ["INSTANCE"]
-    target_tags    = var.snapshot_tags
+    target_tags    = var.snapshot_tag
 
     schedule {
       name        = "daily"

