@@ -36,7 +36,7 @@ locals {
   snapshot_tag = { ShillSnapshots = local.name }
 
   bucket            = coalesce(var.bucket_name, "${local.name}-${local.account_id}")
-  path              = "/${var.project_name}/${var.environment}" # of log groups and parameters
+  path              = "/${var.project_name}/${var.environment}" # of log groups
   metrics_namespace = "${var.project_name}/${var.environment}"
 
   # As URLs have it.
@@ -108,7 +108,6 @@ module "security" {
   certificate_zone_id = var.certificate_zone_id
   log_groups          = local.path
   metrics_namespace   = local.metrics_namespace
-  parameters          = local.path
   topic_arn           = module.operations.topic_arn
 
   permissions_boundary = local.permissions_boundary

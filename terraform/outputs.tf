@@ -26,11 +26,6 @@ output "tunnel_commands" {
   } : {}
 }
 
-output "ssm_commands" {
-  description = "How to open a session through SSM Session Manager, once the host has its agent."
-  value       = { for key, instance in module.ec2.instances : key => "aws ssm start-session --target ${instance.id} --region ${var.aws_region}" }
-}
-
 output "ansible_command" {
   description = "How to provision the hosts, from ansible/."
   value = join(" ", [
@@ -62,11 +57,6 @@ output "log_group_prefix" {
 output "metrics_namespace" {
   description = "CloudWatch namespace of the hosts' metrics."
   value       = local.metrics_namespace
-}
-
-output "parameter_prefix" {
-  description = "Prefix of the SSM parameters that hosts may read."
-  value       = local.path
 }
 
 output "alert_topic_arn" {

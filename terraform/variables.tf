@@ -110,7 +110,7 @@ variable "flow_logs" {
 # Access
 
 variable "allowed_ssh_cidr" {
-  description = "IPv4 ranges that reach SSH. Empty: SSH is closed; log in through the EC2 Instance Connect Endpoint or SSM Session Manager."
+  description = "IPv4 ranges that reach SSH. Empty: SSH is closed; log in through the EC2 Instance Connect Endpoint."
   type        = list(string)
   default     = []
   nullable    = false
@@ -298,7 +298,7 @@ variable "debian_release" {
 }
 
 variable "ami_id" {
-  description = "Image to use instead, such as a Debian with the SSM agent in it. Null: Debian's own."
+  description = "Image to use instead, such as a Debian with packages of yours in it. Null: Debian's own."
   type        = string
   default     = null
 

@@ -27,10 +27,6 @@ run "commands_name_instance_and_region" {
   }
 
   assert {
-    condition     = output.ssm_commands["2"] == "aws ssm start-session --target i-0123456789abcdef0 --region us-east-1"
-    error_message = output.ssm_commands["2"]
-  }
-  assert {
     condition     = strcontains(output.tunnel_commands["2"], "open-tunnel --instance-id %h --region us-east-1' admin@i-0123456789abcdef0")
     error_message = output.tunnel_commands["2"]
   }

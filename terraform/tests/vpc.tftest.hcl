@@ -95,7 +95,7 @@ run "a_network_without_a_way_out_reaches_aws" {
   }
 
   assert {
-    condition     = toset(keys(aws_vpc_endpoint.interface)) == toset(["ssm", "ssmmessages", "logs", "monitoring", "sns"])
+    condition     = toset(keys(aws_vpc_endpoint.interface)) == toset(["logs", "monitoring", "sns"])
     error_message = "endpoints: ${join(", ", keys(aws_vpc_endpoint.interface))}"
   }
   assert {

@@ -161,7 +161,7 @@ def choices() -> dict[str, float]:
         '`host_network = "private-nat"`, with 20 GB through it': known["NAT gateway"].of(HOURS)
         + known["NAT gateway data"].of(20),
         '`host_network = "private-endpoints"`, in two zones': known["interface endpoint"].of(
-            5 * 2 * HOURS
+            3 * 2 * HOURS
         )
         - known["public IPv4 address"].of(HOURS),
         "`detailed_monitoring`": known["CloudWatch metric"].usd * 7,

@@ -162,16 +162,12 @@ def test_roles_get_their_variables_from_it(chain: Chain) -> None:
 
 def test_one_variable_makes_ansible_connect_through_aws(chain: Chain) -> None:
     ids = chain.environments["production"].outputs["hosts"]
-    for connection, command in {
-        "tunnel": "aws ec2-instance-connect open-tunnel --instance-id %h --region eu-central-1",
-        "ssm": "aws ssm start-session --target %h --region eu-central-1"
-        " --document-name AWS-StartSSHSession --parameters portNumber=%p",
-    }.items():
-        chosen = ("-e", f"aws_connection={connection}")
-        assert chain.rendered("[ansible_host, ansible_ssh_common_args]", *chosen) == {
-            name: [ids[key]["id"], f'{known_by(ids[key]["id"])} -o ProxyCommand="{command}"']
-            for key, name in hosts(chain, "production").items()
-        }
+    command = "aws ec2-instance-connect open-tunnel --instance-id %h --region eu-central-1"
+    chosen = ("-e", "aws_connection=tunnel")
+    assert chain.rendered("[ansible_host, ansible_ssh_common_args]", *chosen) == {
+        name: [ids[key]["id"], f'{known_by(ids[key]["id"])} -o ProxyCommand="{command}"']
+        for key, name in hosts(chain, "production").items()
+    }
 
 
 def test_the_inventory_finds_what_something_else_started(chain: Chain) -> None:

@@ -139,8 +139,6 @@ UNSEEN: list[Request] = [
     ("ec2:DeleteKeyPair", arn("ec2", "key-pair/shill"), {}),
     ("ec2:DeleteSnapshot", arn("ec2", "snapshot/snap-1", account=""), OURS),
     ("ec2-instance-connect:OpenTunnel", arn("ec2", "instance-connect-endpoint/eice-1"), OURS),
-    ("ssm:StartSession", INSTANCE, OURS),
-    ("ssm:StartSession", arn("ssm", "document/AWS-StartSSHSession", account=""), {}),
     ("s3:GetObject", f"{BUCKET}/models/production.json", {}),
     ("s3:PutObject", f"{BUCKET}/models/production.json", {}),
 ]
@@ -211,7 +209,7 @@ MUST_NOT: list[Request] = [
     ("ec2:CreateKeyPair", arn("ec2", "key-pair/admin"), {}),
     ("ec2-instance-connect:OpenTunnel", arn("ec2", "instance-connect-endpoint/eice-1"), OTHERS),
     ("ec2-instance-connect:SendSSHPublicKey", INSTANCE, OURS),
-    ("ssm:StartSession", INSTANCE, OTHERS),
+    ("ssm:StartSession", INSTANCE, OURS),
     ("ssm:SendCommand", INSTANCE, OURS),
     ("dlm:DeleteLifecyclePolicy", LIFECYCLE, OTHERS),
     ("s3:GetObject", "arn:aws:s3:::company/payroll.csv", {}),

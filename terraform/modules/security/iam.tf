@@ -50,28 +50,6 @@ locals {
         Action   = "sns:Publish"
         Resource = var.topic_arn
       },
-      {
-        Sid      = "ReadParameters"
-        Effect   = "Allow"
-        Action   = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"]
-        Resource = "arn:${var.partition}:ssm:${var.aws_region}:${var.account_id}:parameter${var.parameters}/*"
-      },
-      {
-        Sid      = "RegisterForSessions"
-        Effect   = "Allow"
-        Action   = "ssm:UpdateInstanceInformation"
-        Resource = "arn:${var.partition}:ec2:${var.aws_region}:${var.account_id}:instance/*"
-      },
-      {
-        # Channels have no ARN.
-        Sid    = "HoldSessions"
-        Effect = "Allow"
-        Action = [
-          "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel",
-          "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
-        ]
-        Resource = "*"
-      },
     ],
     var.kms_key_arn == null ? [] : [
       {

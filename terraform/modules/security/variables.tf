@@ -83,11 +83,6 @@ variable "metrics_namespace" {
   type        = string
 }
 
-variable "parameters" {
-  description = "Prefix of the SSM parameters that hosts may read, with its leading slash."
-  type        = string
-}
-
 variable "topic_arn" {
   description = "Topic that hosts may publish alerts to."
   type        = string

@@ -11,8 +11,8 @@ locals {
   public_subnets  = { for index, zone in var.zones : zone => cidrsubnet(var.cidr, 4, index) }
   private_subnets = local.private ? { for index, zone in var.zones : zone => cidrsubnet(var.cidr, 4, 8 + index) } : {}
 
-  # What hosts without a way out still reach: sessions, logs, metrics, alerts.
-  endpoints = var.host_network == "private-endpoints" ? toset(["ssm", "ssmmessages", "logs", "monitoring", "sns"]) : toset([])
+  # What hosts without a way out still reach: logs, metrics, alerts.
+  endpoints = var.host_network == "private-endpoints" ? toset(["logs", "monitoring", "sns"]) : toset([])
 }
 
 resource "aws_vpc" "this" {
