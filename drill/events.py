@@ -169,11 +169,15 @@ def lose_names(lab: Lab) -> None:
 
 def reboot(lab: Lab) -> None:
     """Reboot the host."""
-    started = ("ps", "-o", "lstart=", "-p", "1")
-    boot = lab.on_host(*started).stdout
+
+    def booted() -> str:
+        # In ticks: the second that ps makes of them may be another one when it is asked again.
+        return lab.on_host("cut", "--delimiter= ", "--fields=22", "/proc/1/stat").stdout
+
+    boot = booted()
     lab.on_host("systemctl", "reboot")
     # No command runs on the host while it is down.
-    wait_for("the host to boot", lambda: lab.on_host(*started).stdout.strip() not in ("", boot))
+    wait_for("the host to boot", lambda: booted() not in ("", boot))
 
 
 def slow_clients(lab: Lab) -> None:

@@ -47,7 +47,7 @@ def test_it_waits_for_an_address_that_comes_late(
 def test_it_is_there_again_after_a_reboot(
     host: Host, get: Get, address: str, eventually: Eventually
 ) -> None:
-    started = "ps -o lstart= -p 1"
+    started = "cut --delimiter=' ' --fields=22 /proc/1/stat"
     boot = host.check_output(started)
     host.run("systemctl reboot")
     eventually(lambda: host.run(started).stdout.strip() not in ("", boot))
