@@ -10,7 +10,8 @@ from cyclonedx.validation.json import JsonStrictValidator
 from sbom.__main__ import IMAGES, of_desk, of_image
 from tests.integration.images import build
 
-LOCK = Path(__file__).parents[2] / "requirements/serve.txt"
+ROOT = Path(__file__).parents[2]
+LOCK = ROOT / "requirements/serve.txt"
 
 
 def test_an_image_s_bill_names_debian_s_packages_and_each_pinned_one() -> None:
@@ -33,5 +34,5 @@ def test_the_developer_s_environment_has_one_too() -> None:
 
 
 def test_each_image_has_one() -> None:
-    dockerfiles = {str(path) for path in Path("flask_app").glob("*/Dockerfile")}
+    dockerfiles = {str(path.relative_to(ROOT)) for path in ROOT.glob("flask_app/*/Dockerfile")}
     assert dockerfiles == set(IMAGES.values())

@@ -136,7 +136,11 @@ class Comparison:
             asked = count + self.refused
             fault = f"it refuses {self.refused} of {asked} records that were scored: {self.refusal}"
         elif count < least:
-            fault = f"only {count} of {least} predictions were made meanwhile"
+            fault = (
+                f"only {count} of {least} predictions were made meanwhile: give it more time "
+                "(model_server_shadow_seconds), or be content with fewer "
+                "(model_server_shadow_predictions)"
+            )
         return {
             "fault": fault,
             "predictions": count,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from roles.model_server.files.compare import Answers, is_slower, refuses
+from roles.model_server.files.canary import Answers, is_slower, refuses
 
 
 def metrics(

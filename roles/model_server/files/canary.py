@@ -142,7 +142,10 @@ def main(urls: list[str], seconds: float, least: int) -> dict[str, Any]:
         if found or time.monotonic() > end:
             break
     if candidate.total < least:
-        found = f"only {candidate.total} of {least} requests came to the candidate"
+        found = (
+            f"only {candidate.total} of {least} requests came to the candidate: give it more time "
+            "(model_server_canary_seconds), or be content with fewer (model_server_canary_requests)"
+        )
     # A few slow answers at the beginning say nothing yet.
     found = found or is_slower(candidate, current)
     return {"fault": found, "candidate": candidate.told(), "current": current.told()}
