@@ -1,6 +1,6 @@
 """What is closed on every host, and what keeps itself current."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from subprocess import CompletedProcess
 
 import pytest
@@ -45,6 +45,39 @@ def test_the_clock_is_kept(host: Host) -> None:
             "a container has no clock of its own, so systemd-timesyncd was enabled but kept none"
         )
     assert host.service("systemd-timesyncd").is_running
+
+
+@pytest.fixture
+def metadata(host: Host) -> Iterator[str]:
+    """Something that answers where an instance's credentials are, as EC2 does; its address."""
+    address = "169.254.169.254"
+    host.check_output(f"ip address add {address}/32 dev lo")
+    serve = f"python3 -m http.server --bind {address} --directory /usr/share/misc 80"
+    host.check_output(f"systemd-run --quiet --unit=metadata {serve}")
+    wait = f"until curl --silent --output /dev/null http://{address}; do sleep 0.1; done"
+    host.check_output(f"timeout 30 sh -c '{wait}'")
+    yield address
+    host.check_output("systemctl stop metadata")
+    host.check_output(f"ip address delete {address}/32 dev lo")
+
+
+def test_credentials_are_for_who_needs_them(host: Host, converge: Converge, metadata: str) -> None:
+    """Grafana's container is on the host's network, and so near them as the model server's."""
+
+    def may_ask(user: int) -> bool:
+        ask = f"curl --silent --max-time 5 --output /dev/null http://{metadata}"
+        done = host.run(f"setpriv --reuid={user} --clear-groups {ask}")
+        assert done.rc in (0, 7), done.stderr  # 7: refused
+        return bool(done.rc == 0)
+
+    assert {user: may_ask(user) for user in (0, 100, 472, 1000, 10001)} == {
+        0: True, 100: True, 472: False, 1000: False, 10001: True,
+    }  # fmt: skip
+    assert host.service("hardening-credentials").is_enabled  # also after a reboot
+    assert converge("--tags=hardening", hardening_credentials_denied=[]).returncode == 0
+    assert may_ask(472)
+    assert converge("--tags=hardening").returncode == 0
+    assert not may_ask(472)
 
 
 def test_who_comes_with_a_password_is_not_locked_out(host: Host, converge: Converge) -> None:
