@@ -89,7 +89,7 @@ variable "zones" {
 }
 
 variable "host_network" {
-  description = "Where hosts are: `public` - each with an elastic address; `private-nat` - without one, out by a NAT gateway; `private-endpoints` - reaching nothing but AWS, by five endpoints in each zone that cost more than a host; images and packages must be brought."
+  description = "Where hosts are: `public` - each with an elastic address; `private-nat` - without one, out by a NAT gateway; `private-endpoints` - reaching nothing but AWS, by three endpoints in each zone that cost as much as a host, from an image of yours with all in it (ami_id)."
   type        = string
   default     = "public"
   nullable    = false
@@ -97,6 +97,11 @@ variable "host_network" {
   validation {
     condition     = contains(["public", "private-nat", "private-endpoints"], var.host_network)
     error_message = "host_network is unknown: choose public, private-nat or private-endpoints."
+  }
+
+  validation {
+    condition     = var.host_network != "private-endpoints" || var.ami_id != null
+    error_message = "host_network private-endpoints reaches no mirror of Debian's, so a host from Debian's own image can install nothing: set ami_id to an image that holds Docker and the product's images, or choose private-nat."
   }
 }
 
@@ -125,7 +130,7 @@ variable "allowed_ssh_cidr" {
       for cidr in var.allowed_ssh_cidr :
       try(tonumber(split("/", cidr)[1]) >= (startswith(cidr, "10.") ? 8 : startswith(cidr, "172.16.") ? 12 : 16), true)
     ])
-    error_message = "allowed_ssh_cidr would open SSH to a large part of the world: name your own network (/16 or smaller), or leave it empty and log in through Instance Connect or Session Manager."
+    error_message = "allowed_ssh_cidr would open SSH to a large part of the world: name your own network (/16 or smaller), or leave it empty and log in through Instance Connect."
   }
 
   validation {
@@ -256,9 +261,16 @@ variable "hosts" {
   }
 
   validation {
-    condition     = alltrue([for host in var.hosts : host.instance_type == null || can(regex("^[a-z][a-z0-9-]*\\.([a-z0-9-]+)$", host.instance_type)) && !can(regex("\\.(nano|micro)$", host.instance_type))])
-    error_message = "hosts has an instance_type that is none, or has less than the 2 GiB of memory that Docker, model and monitoring need: choose t3.small or larger, like t3.medium."
+    condition     = alltrue([for host in var.hosts : host.instance_type == null || can(regex(local.instance_types, host.instance_type))])
+    error_message = "hosts has an instance_type that does not do, see instance_type: choose of t3, t3a, t4g, or of c, m and r from the fifth generation, from small, like t3.medium."
   }
+}
+
+# All of these are optimised for EBS, start Debian's images by their UEFI or BIOS, and earn CPU credits if and
+# only if they begin with t. Older ones lack the first, others of a t (trn1) the last; nano and micro have less
+# than the 2 GiB of memory that Docker, model and monitoring need.
+locals {
+  instance_types = "^(t3|t3a|t4g|[cmr][5-9][a-z-]*)[.](small|medium|large|[0-9]*xlarge)$"
 }
 
 variable "instance_type" {
@@ -268,13 +280,8 @@ variable "instance_type" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]*\\.[a-z0-9-]+$", var.instance_type))
-    error_message = "instance_type is not a type: write family and size, like t3.medium or t4g.medium."
-  }
-
-  validation {
-    condition     = !can(regex("\\.(nano|micro)$", var.instance_type))
-    error_message = "instance_type has less than the 2 GiB of memory that Docker, model and monitoring need: choose small or larger, like t3.medium."
+    condition     = can(regex(local.instance_types, var.instance_type))
+    error_message = "instance_type is none that is tested, EBS-optimised and has 2 GiB of memory: choose of t3, t3a, t4g, or of c, m and r from the fifth generation, from small, like t3.medium or t4g.medium."
   }
 }
 

@@ -5,6 +5,30 @@ mock_provider "aws" {
   override_during = plan
 }
 
+variables {
+  alert_emails = ["ops@example.com"]
+}
+
+run "somebody_must_be_told_of_alarms" {
+  command = plan
+
+  variables {
+    alert_emails = []
+  }
+
+  expect_failures = [check.somebody_is_told]
+}
+
+run "an_api_that_is_open_to_the_world_is_told" {
+  command = plan
+
+  variables {
+    allowed_web_cidr = ["198.51.100.0/24", "0.0.0.0/0"]
+  }
+
+  expect_failures = [check.who_reaches_the_ports]
+}
+
 run "names_come_from_project_environment_and_account" {
   command = plan
 

@@ -113,12 +113,28 @@ run "an_image_of_ones_own_is_not_looked_up" {
 
   variables {
     ami_id = "ami-00000000"
+    hosts  = { "1" = { roles = ["model_servers"], instance_type = "m7i-flex.large", spot = false, zone = "a" } }
   }
 
   assert {
     condition     = length(data.aws_ami.debian) == 0 && alltrue([for host in aws_instance.this : host.ami == "ami-00000000"])
     error_message = "the image is not the one given"
   }
+}
+
+run "an_image_of_another_architecture_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/ec2"
+  }
+
+  variables {
+    ami_id = "ami-00000000"
+    hosts  = { "1" = { roles = ["model_servers"], instance_type = "t4g.small", spot = false, zone = "a" } }
+  }
+
+  expect_failures = [aws_instance.this]
 }
 
 run "private_hosts_have_no_address" {

@@ -9,8 +9,8 @@ variables {
   account_id = "123456789012"
   aws_region = "eu-central-1"
   hosts = {
-    "1" = { id = "i-1", instance_type = "t3.medium", spot = false }
-    "2" = { id = "i-2", instance_type = "m7g.large", spot = true }
+    "1" = { id = "i-1", roles = ["model_servers", "monitoring"], instance_type = "t3.medium", spot = false }
+    "2" = { id = "i-2", roles = ["monitoring"], instance_type = "m7g.large", spot = true }
   }
   log_groups         = "/shill/production"
   metrics_namespace  = "shill/production"
@@ -33,7 +33,7 @@ run "each_host_is_watched_by_what_applies_to_it" {
   }
 
   assert {
-    condition     = toset(keys(aws_cloudwatch_metric_alarm.host)) == toset(["1-system", "1-instance", "1-cpu-credits", "2-system", "2-instance"])
+    condition     = toset(keys(aws_cloudwatch_metric_alarm.host)) == toset(["1-system", "1-instance", "1-silent", "1-cpu-credits", "2-system", "2-instance", "2-silent"])
     error_message = join(", ", keys(aws_cloudwatch_metric_alarm.host))
   }
   assert {
@@ -65,8 +65,26 @@ run "the_services_own_metrics_raise_alarms_over_all_hosts" {
     condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.fleet : alarm.alarm_actions == toset([aws_sns_topic.alerts.arn])])
     error_message = "an alarm reaches nobody"
   }
+}
+
+run "one_silent_host_of_several_raises_an_alarm" {
+  command = plan
+
+  module {
+    source = "./modules/operations"
+  }
+
   assert {
-    condition     = [for name, alarm in aws_cloudwatch_metric_alarm.fleet : name if alarm.treat_missing_data == "breaching"] == ["silent"]
+    condition = { for name, alarm in aws_cloudwatch_metric_alarm.host : name => [alarm.namespace, alarm.metric_name, alarm.dimensions.Host] if endswith(name, "-silent") } == {
+      "1-silent" = ["shill/production", "shill_model_info", "i-1"], "2-silent" = ["shill/production", "mem_used_percent", "i-2"]
+    }
+    error_message = "a host's silence is not told from that of others"
+  }
+  assert {
+    condition = toset(concat(
+      [for name, alarm in aws_cloudwatch_metric_alarm.host : name if alarm.treat_missing_data == "breaching"],
+      [for name, alarm in aws_cloudwatch_metric_alarm.fleet : name if alarm.treat_missing_data == "breaching"],
+    )) == toset(["1-silent", "2-silent"])
     error_message = "silence raises no alarm, or other alarms than its own"
   }
 }
@@ -135,7 +153,7 @@ run "hosts_run_in_working_hours" {
     error_message = "it may start or stop something else than the hosts"
   }
   assert {
-    condition     = aws_cloudwatch_metric_alarm.fleet["silent"].treat_missing_data == "notBreaching"
+    condition     = aws_cloudwatch_metric_alarm.host["1-silent"].treat_missing_data == "missing"
     error_message = "each night raises an alarm"
   }
 }

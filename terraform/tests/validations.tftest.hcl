@@ -75,6 +75,16 @@ run "one_zone" {
   expect_failures = [var.zones]
 }
 
+run "network_without_packages" {
+  command = plan
+
+  variables {
+    host_network = "private-endpoints"
+  }
+
+  expect_failures = [var.host_network]
+}
+
 run "unknown_network" {
   command = plan
 
@@ -284,6 +294,26 @@ run "type_too_small" {
 
   variables {
     instance_type = "t3.micro"
+  }
+
+  expect_failures = [var.instance_type]
+}
+
+run "type_without_ebs_optimisation" {
+  command = plan
+
+  variables {
+    instance_type = "t2.medium"
+  }
+
+  expect_failures = [var.instance_type]
+}
+
+run "type_of_a_t_without_credits" {
+  command = plan
+
+  variables {
+    instance_type = "trn1.2xlarge"
   }
 
   expect_failures = [var.instance_type]

@@ -40,6 +40,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "environment": "staging",
         "hosts": {"only": {}},
         "host_network": "private-endpoints",
+        "ami_id": "ami-0d13a3d6400000001",
         "zones": ["a", "b", "c"],
         "flow_logs": True,
         "working_hours": {"start": "08:00", "stop": "18:00", "timezone": "Europe/Berlin"},

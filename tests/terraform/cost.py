@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import yaml
 
@@ -21,7 +22,7 @@ PRICES = ROOT / "docs" / "prices.csv"
 HOURS = 730.0
 DAYS = HOURS / 24
 GB = 1e9
-TARGET = 40.0
+HOME = "eu-central-1"
 
 # What is done with it in a day. Sizes were measured: UCI 562 in the archive's Parquet, a drift
 # report, an answer of the API with its headers.
@@ -49,11 +50,13 @@ class Price:
         return max(0.0, quantity - self.free) * self.usd / (1000 if self.unit == "1000" else 1)
 
 
-def prices() -> dict[str, Price]:
+def prices(region: str = HOME) -> dict[str, Price]:
+    """Those of a region, by item."""
     with PRICES.open(newline="") as file:
         return {
             row["item"]: Price(float(row["usd"]), row["unit"], float(row["free"]))
             for row in csv.DictReader(file)
+            if row["region"] in (region, "all")
         }
 
 
@@ -71,18 +74,28 @@ def working_hours() -> float:
     return (stop - start).total_seconds() / 3600 * 5 / 7 * DAYS
 
 
+def agent() -> dict[str, Any]:
+    """What the CloudWatch agent sends by default."""
+    defaults = (ROOT / "roles/cloudwatch_agent/defaults/main.yml").read_text()
+    return yaml.safe_load(defaults)  # type: ignore[no-any-return]
+
+
 def alarms() -> tuple[int, int]:
-    """How many each burstable host has, and how many there are besides."""
+    """How many each burstable host has, and how many of its metrics queries over all hosts read."""
     text = (TERRAFORM / "modules/operations/alarms.tf").read_text()
     hosts, fleet = text.split("fleet_alarms = {")
-    return len(re.findall(r'"\$\{key\}-\S+" = \{', hosts)), len(re.findall(r"query +=", fleet))
+    queried = re.findall(r'query += "\w+\((\w+)\)"', fleet)
+    disks = len(agent()["cloudwatch_agent_disks"])
+    return (
+        len(re.findall(r'"\$\{key\}-\S+" = \{', hosts)),
+        sum(disks if metric.startswith("disk_") else 1 for metric in queried),
+    )
 
 
 def metrics() -> int:
     """How many each host sends: memory, its disks, and what alarms are about."""
-    agent = yaml.safe_load((ROOT / "roles/cloudwatch_agent/defaults/main.yml").read_text())
-    of_jobs = sum(map(len, agent["cloudwatch_agent_metrics"].values()))
-    return 1 + len(agent["cloudwatch_agent_disks"]) + of_jobs
+    of_jobs = sum(map(len, agent()["cloudwatch_agent_metrics"].values()))
+    return 1 + len(agent()["cloudwatch_agent_disks"]) + of_jobs
 
 
 def quantities(
@@ -91,7 +104,7 @@ def quantities(
     """What a set-up uses in a month: what it is for, and how much, by the item of the price."""
     kept = default("snapshots_kept")
     days = default("data_retention_days")
-    of_host, of_fleet = alarms()
+    of_host, queried = alarms()
     busy = hours / HOURS
     archived = (PREDICTIONS * BYTES_ARCHIVED + hosts * REPORTS * BYTES_REPORTED) * busy / GB
     polls = WORKERS * 3600 / Settings().s3_reload_seconds * hours
@@ -113,32 +126,36 @@ def quantities(
             "transfer",
             PREDICTIONS * BYTES_ANSWERED * DAYS * busy / GB,
         ),
-        "CloudWatch alarm": ("alarms", hosts * of_host + of_fleet),
+        "CloudWatch alarm": ("alarms", hosts * of_host),
+        "CloudWatch query alarm": ("alarms by query", hosts * queried),
         "CloudWatch metric": ("metrics", hosts * metrics()),
         "CloudWatch logs": ("logs", hosts * LOGGED_GB_A_MONTH * busy),
     }
 
 
 SETUPS = {
-    "on demand": quantities("t3.medium"),
-    "spot": quantities("t3.medium spot"),
-    "working hours": quantities("t3.medium", hours=working_hours()),
-    "t4g": quantities("t4g.medium"),
+    "on demand": (HOME, quantities("t3.medium")),
+    "us-east-1": ("us-east-1", quantities("t3.medium")),
+    "t3.small": (HOME, quantities("t3.small")),
+    "t4g": (HOME, quantities("t4g.medium")),
+    "spot": (HOME, quantities("t3.medium spot")),
+    "working hours": (HOME, quantities("t3.medium", hours=working_hours())),
 }
+DEFAULT = SETUPS["on demand"][1]
 
 
-def bill(used: Mapping[str, tuple[str, float]]) -> dict[str, float]:
+def bill(region: str, used: Mapping[str, tuple[str, float]]) -> dict[str, float]:
     """US dollars a month, by what they are for."""
-    known = prices()
+    known = prices(region)
     return {purpose: known[item].of(quantity) for item, (purpose, quantity) in used.items()}
 
 
-def total(used: Mapping[str, tuple[str, float]]) -> float:
-    return sum(bill(used).values())
+def total(used: Mapping[str, tuple[str, float]], region: str = HOME) -> float:
+    return sum(bill(region, used).values())
 
 
 def costs_table() -> str:
-    bills = {name: bill(used) for name, used in SETUPS.items()}
+    bills = {name: bill(*setup) for name, setup in SETUPS.items()}
     rows = [
         "| US$ a month | " + " | ".join(bills) + " |",
         "|---|" + "--:|" * len(bills),
@@ -154,7 +171,7 @@ def costs_table() -> str:
 def choices() -> dict[str, float]:
     """What a choice adds to one host on demand."""
     known = prices()
-    one = total(SETUPS["on demand"])
+    one = total(DEFAULT)
     return {
         "a second model server": total(quantities("t3.medium", hosts=2)) - one,
         "a second model server, both t4g.medium": total(quantities("t4g.medium", hosts=2)) - one,
@@ -166,9 +183,9 @@ def choices() -> dict[str, float]:
         - known["public IPv4 address"].of(HOURS),
         "`detailed_monitoring`": known["CloudWatch metric"].usd * 7,
         "an account whose free alarms, metrics, logs and transfer are used up": sum(
-            price.usd * min(price.free, SETUPS["on demand"][item][1])
+            price.usd * min(price.free, DEFAULT[item][1])
             for item, price in known.items()
-            if item in SETUPS["on demand"]
+            if item in DEFAULT
         ),
     }
 
@@ -180,12 +197,14 @@ def choices_table() -> str:
 
 
 def quantities_table() -> str:
-    used = SETUPS["on demand"]
-    rows = ["| | Quantity a month | Free | Price, US$ |", "|---|--:|--:|--:|"]
+    used = DEFAULT
+    rows = ["| | Quantity a month | Free | Price, US$ | In us-east-1 |", "|---|--:|--:|--:|--:|"]
+    other = prices("us-east-1")
     for item, price in prices().items():
         quantity = f"{used[item][1]:,.1f}".removesuffix(".0") if item in used else ""
         free = f"{price.free:g}" if price.free else ""
-        rows.append(f"| {item} | {quantity} | {free} | {price.usd:g} per {price.unit} |")
+        there = f"{other[item].usd:g}" if item in other else ""
+        rows.append(f"| {item} | {quantity} | {free} | {price.usd:g} per {price.unit} | {there} |")
     return "\n".join(rows) + "\n"
 
 

@@ -28,6 +28,16 @@ data "aws_ami" "debian" {
   }
 }
 
+# What an image of one's own is for: a type of another architecture would fail when it starts.
+data "aws_ami" "given" {
+  count = var.ami_id == null ? 0 : 1
+
+  filter {
+    name   = "image-id"
+    values = [var.ami_id]
+  }
+}
+
 # No user-data: a host is bare until Ansible has been there.
 resource "aws_instance" "this" {
   # checkov:skip=CKV_AWS_126:Detailed monitoring is a variable; the CloudWatch agent reports each minute anyway.
@@ -93,6 +103,11 @@ resource "aws_instance" "this" {
   lifecycle {
     # A newer image is for new hosts. To renew one: terraform apply -replace='module.ec2.aws_instance.this["1"]'
     ignore_changes = [ami]
+
+    precondition {
+      condition     = var.ami_id == null || one(data.aws_ami.given[*].architecture) == local.architecture[each.key]
+      error_message = "hosts: ${each.key} is a ${each.value.instance_type} (${local.architecture[each.key]}), and ami_id an image for ${coalesce(one(data.aws_ami.given[*].architecture), "nothing known")}: choose a type or an image of the other architecture."
+    }
   }
 }
 

@@ -1,14 +1,16 @@
-# Per host what only EC2 knows. What the agent reports is asked for over all hosts, whichever there are
-# and whatever dimensions a metric has: a new host needs no new alarm.
+# Per host what only EC2 knows, and whether it still reports: one dead host of several must not hide behind
+# the others. The rest of what the agent reports is asked for over all hosts, whatever dimensions it has.
 
 locals {
   ec2_actions = "arn:${var.partition}:automate:${var.aws_region}:ec2"
+  seen_by_ec2 = { for key, host in var.hosts : key => { namespace = "AWS/EC2", dimensions = { InstanceId = host.id } } }
 
   host_alarms = merge([
     for key, host in var.hosts : merge(
       {
         "${key}-system" = {
           host    = key
+          of      = local.seen_by_ec2[key]
           metric  = "StatusCheckFailed_System"
           above   = 0
           minutes = 2
@@ -18,16 +20,27 @@ locals {
         }
         "${key}-instance" = {
           host    = key
+          of      = local.seen_by_ec2[key]
           metric  = "StatusCheckFailed_Instance"
           above   = 0
           minutes = 3
           says    = "the host does not answer"
           action  = ["${local.ec2_actions}:reboot"]
         }
+        "${key}-silent" = {
+          host    = key
+          of      = { namespace = var.metrics_namespace, dimensions = { Host = host.id } }
+          metric  = contains(host.roles, "model_servers") ? "shill_model_info" : "mem_used_percent"
+          below   = 0 # memory in use and the model's 1 never are: only silence breaches
+          minutes = 15
+          says    = contains(host.roles, "model_servers") ? "no model server of this host reports metrics" : "this host reports no metrics"
+          action  = []
+        }
       },
       startswith(host.instance_type, "t") ? {
         "${key}-cpu-credits" = {
           host    = key
+          of      = local.seen_by_ec2[key]
           metric  = "CPUCreditBalance"
           below   = var.alarm_thresholds.cpu_credits
           minutes = 15
@@ -50,12 +63,6 @@ locals {
       above   = var.alarm_thresholds.disk_percent
       periods = 2
       says    = "a disk is nearly full; when it is, predictions are answered but no longer logged"
-    }
-    silent = {
-      query   = "COUNT(shill_model_info)"
-      below   = 1
-      periods = 3
-      says    = "no model server reports metrics"
     }
     drift = {
       query   = "MAX(shill_drift_alarm_streak)"
@@ -95,17 +102,19 @@ resource "aws_cloudwatch_metric_alarm" "host" {
 
   alarm_name          = "${var.name}-${each.key}"
   alarm_description   = "${var.name}-${each.value.host}: ${each.value.says}"
-  namespace           = "AWS/EC2"
+  namespace           = each.value.of.namespace
   metric_name         = each.value.metric
-  dimensions          = { InstanceId = var.hosts[each.value.host].id }
+  dimensions          = each.value.of.dimensions
   statistic           = can(each.value.below) ? "Minimum" : "Maximum"
   comparison_operator = can(each.value.below) ? "LessThanThreshold" : "GreaterThanThreshold"
   threshold           = try(each.value.below, each.value.above)
   period              = can(each.value.below) ? 300 : 60
   evaluation_periods  = can(each.value.below) ? each.value.minutes / 5 : each.value.minutes
-  treat_missing_data  = "missing" # a host that was stopped is not ill
   alarm_actions       = concat([aws_sns_topic.alerts.arn], each.value.action)
   ok_actions          = [aws_sns_topic.alerts.arn]
+
+  # A host that was stopped is not ill; but who is silent, is, unless it is the night's silence.
+  treat_missing_data = endswith(each.key, "-silent") && var.working_hours == null ? "breaching" : "missing"
 }
 
 resource "aws_cloudwatch_metric_alarm" "fleet" {
@@ -113,14 +122,12 @@ resource "aws_cloudwatch_metric_alarm" "fleet" {
 
   alarm_name          = "${var.name}-${each.key}"
   alarm_description   = "${var.name}: ${each.value.says}"
-  comparison_operator = can(each.value.below) ? "LessThanThreshold" : "GreaterThanThreshold"
-  threshold           = try(each.value.below, each.value.above)
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = each.value.above
   evaluation_periods  = each.value.periods
   alarm_actions       = [aws_sns_topic.alerts.arn]
   ok_actions          = [aws_sns_topic.alerts.arn]
-
-  # Silence is what `silent` is about, unless it is the night's.
-  treat_missing_data = can(each.value.below) && var.working_hours == null ? "breaching" : "notBreaching"
+  treat_missing_data  = "notBreaching"
 
   metric_query {
     id          = "hosts"

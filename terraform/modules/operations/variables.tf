@@ -22,6 +22,7 @@ variable "hosts" {
   description = "The hosts to watch, start and stop."
   type = map(object({
     id            = string
+    roles         = set(string)
     instance_type = string
     spot          = bool
   }))

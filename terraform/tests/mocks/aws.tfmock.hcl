@@ -21,7 +21,8 @@ mock_data "aws_partition" {
 
 mock_data "aws_ami" {
   defaults = {
-    id = "ami-0123456789abcdef0"
+    id           = "ami-0123456789abcdef0"
+    architecture = "x86_64"
   }
 }
 
