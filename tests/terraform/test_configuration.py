@@ -97,7 +97,7 @@ def test_each_refusal_names_the_variable_and_the_remedy(found_refusals: list[Ref
 
 def test_alarms_are_about_metrics_that_there_are() -> None:
     alarms = (TERRAFORM / "modules" / "operations" / "alarms.tf").read_text()
-    metrics = set(re.findall(r"\((shill_\w+)\)", alarms))
+    metrics = set(re.findall(r"\b(shill_\w+)\b", alarms))
     assert metrics
     page = (ROOT / "docs" / "metrics.md").read_text()
     assert {metric for metric in metrics if not re.search(rf"\b{metric}\b", page)} == set()

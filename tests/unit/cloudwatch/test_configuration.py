@@ -28,10 +28,16 @@ def schema() -> dict[str, Any]:
     return json.loads(path.read_text())  # type: ignore[no-any-return]
 
 
-def alarms() -> list[str]:
-    """What each alarm over all hosts asks for, such as MAX(mem_used_percent)."""
+def alarms() -> set[str]:
+    """The agent's metrics that alarms are about: of all hosts by query, of each by name."""
     text = (ROOT / "terraform/modules/operations/alarms.tf").read_text()
-    return re.findall(r'query += "(.+)"', text)
+    queries = re.findall(r'query += "(.+)"', text)
+    # An alarm that asks for what a dimension tells apart would not match.
+    asked = [re.fullmatch(r"[A-Z]+\((\w+)\)", query) for query in queries]
+    assert all(asked)
+    silent = re.search(r"dimensions = { Host = host\.id } }\n +metric += (.+)", text)
+    assert silent
+    return {match[1] for match in asked if match} | set(re.findall(r'"(\w+_\w+_\w+)"', silent[1]))
 
 
 def sent(agent: dict[str, Any]) -> dict[str, list[tuple[str, list[list[str]]]]]:
@@ -87,10 +93,8 @@ def test_the_schema_would_not_admit_anything(
 def test_what_alarms_ask_for_is_sent_and_nothing_else_as_it_costs(
     rendered: dict[str, Rendered],
 ) -> None:
-    # An alarm that asks for what a dimension tells apart would not match.
-    asked = [re.fullmatch(r"[A-Z]+\((\w+)\)", alarm) for alarm in alarms()]
     for host in WITH_MODEL:
-        assert set(sent(rendered[host].agent)) == {match and match[1] for match in asked}
+        assert set(sent(rendered[host].agent)) == alarms()
 
 
 @pytest.mark.parametrize("host", ON_AWS)
