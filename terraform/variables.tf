@@ -262,13 +262,12 @@ variable "hosts" {
 
   validation {
     condition     = alltrue([for host in var.hosts : host.instance_type == null || can(regex(local.instance_types, host.instance_type))])
-    error_message = "hosts has an instance_type that does not do, see instance_type: choose of t3, t3a, t4g, or of c, m and r from the fifth generation, from small, like t3.medium."
+    error_message = "hosts has an instance_type that is not optimised for EBS or lacks 2 GiB of memory: choose small or larger of t3, t3a, t4g, or of c, m, r from the fifth generation, like t3.medium."
   }
 }
 
-# All of these are optimised for EBS, start Debian's images by their UEFI or BIOS, and earn CPU credits if and
-# only if they begin with t. Older ones lack the first, others of a t (trn1) the last; nano and micro have less
-# than the 2 GiB of memory that Docker, model and monitoring need.
+# All of these are optimised for EBS, which t2 and m3 are not; and those with a t earn CPU credits, which trn1 does
+# not. nano and micro have less than the 2 GiB of memory that Docker, model and monitoring need.
 locals {
   instance_types = "^(t3|t3a|t4g|[cmr][5-9][a-z-]*)[.](small|medium|large|[0-9]*xlarge)$"
 }
@@ -281,7 +280,7 @@ variable "instance_type" {
 
   validation {
     condition     = can(regex(local.instance_types, var.instance_type))
-    error_message = "instance_type is none that is tested, EBS-optimised and has 2 GiB of memory: choose of t3, t3a, t4g, or of c, m and r from the fifth generation, from small, like t3.medium or t4g.medium."
+    error_message = "instance_type must be optimised for EBS and have 2 GiB of memory: choose small or larger of t3, t3a, t4g, or of c, m, r from the fifth generation, like t3.medium or t4g.medium."
   }
 }
 

@@ -197,11 +197,10 @@ def choices_table() -> str:
 
 
 def quantities_table() -> str:
-    used = DEFAULT
     rows = ["| | Quantity a month | Free | Price, US$ | In us-east-1 |", "|---|--:|--:|--:|--:|"]
     other = prices("us-east-1")
     for item, price in prices().items():
-        quantity = f"{used[item][1]:,.1f}".removesuffix(".0") if item in used else ""
+        quantity = f"{DEFAULT[item][1]:,.1f}".removesuffix(".0") if item in DEFAULT else ""
         free = f"{price.free:g}" if price.free else ""
         there = f"{other[item].usd:g}" if item in other else ""
         rows.append(f"| {item} | {quantity} | {free} | {price.usd:g} per {price.unit} | {there} |")

@@ -15,7 +15,6 @@ from tests.terraform.tools import ROOT, copy
 
 LOCK = ROOT / "requirements" / "checkov.txt"
 FOLDER = ROOT / ".venv-checkov"
-RESOURCE = re.DOTALL | re.MULTILINE
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +38,8 @@ def write_out_policies(bootstrap: Path) -> None:
 
     The exceptions are those beside the resource that makes them.
     """
-    made = re.search(
-        r'^resource "aws_iam_policy" .*?^}$', (bootstrap / "main.tf").read_text(), RESOURCE
-    )
+    main = (bootstrap / "main.tf").read_text()
+    made = re.search(r'^resource "aws_iam_policy" .*?^}$', main, re.DOTALL | re.MULTILINE)
     assert made
     skips = re.findall(r"^ *# checkov:skip=.*$", made[0], re.MULTILINE)
     for policy in (bootstrap / "policies").glob("*.json"):

@@ -3,14 +3,12 @@
 
 locals {
   ec2_actions = "arn:${var.partition}:automate:${var.aws_region}:ec2"
-  seen_by_ec2 = { for key, host in var.hosts : key => { namespace = "AWS/EC2", dimensions = { InstanceId = host.id } } }
 
   host_alarms = merge([
     for key, host in var.hosts : merge(
       {
         "${key}-system" = {
           host    = key
-          of      = local.seen_by_ec2[key]
           metric  = "StatusCheckFailed_System"
           above   = 0
           minutes = 2
@@ -20,7 +18,6 @@ locals {
         }
         "${key}-instance" = {
           host    = key
-          of      = local.seen_by_ec2[key]
           metric  = "StatusCheckFailed_Instance"
           above   = 0
           minutes = 3
@@ -28,19 +25,20 @@ locals {
           action  = ["${local.ec2_actions}:reboot"]
         }
         "${key}-silent" = {
-          host    = key
-          of      = { namespace = var.metrics_namespace, dimensions = { Host = host.id } }
-          metric  = contains(host.roles, "model_servers") ? "shill_model_info" : "mem_used_percent"
-          below   = 0 # memory in use and the model's 1 never are: only silence breaches
-          minutes = 15
-          says    = contains(host.roles, "model_servers") ? "no model server of this host reports metrics" : "this host reports no metrics"
-          action  = []
+          host       = key
+          namespace  = var.metrics_namespace
+          dimensions = { Host = host.id }
+          metric     = contains(host.roles, "model_servers") ? "shill_model_info" : "mem_used_percent"
+          below      = 0 # memory in use and the model's 1 never are: only silence breaches
+          minutes    = 15
+          says       = contains(host.roles, "model_servers") ? "no model server of this host reports metrics" : "this host reports no metrics"
+          missing    = var.working_hours == null ? "breaching" : "missing" # unless it is the night's silence
+          action     = []
         }
       },
       startswith(host.instance_type, "t") ? {
         "${key}-cpu-credits" = {
           host    = key
-          of      = local.seen_by_ec2[key]
           metric  = "CPUCreditBalance"
           below   = var.alarm_thresholds.cpu_credits
           minutes = 15
@@ -102,9 +100,9 @@ resource "aws_cloudwatch_metric_alarm" "host" {
 
   alarm_name          = "${var.name}-${each.key}"
   alarm_description   = "${var.name}-${each.value.host}: ${each.value.says}"
-  namespace           = each.value.of.namespace
+  namespace           = try(each.value.namespace, "AWS/EC2")
   metric_name         = each.value.metric
-  dimensions          = each.value.of.dimensions
+  dimensions          = try(each.value.dimensions, { InstanceId = var.hosts[each.value.host].id })
   statistic           = can(each.value.below) ? "Minimum" : "Maximum"
   comparison_operator = can(each.value.below) ? "LessThanThreshold" : "GreaterThanThreshold"
   threshold           = try(each.value.below, each.value.above)
@@ -112,9 +110,7 @@ resource "aws_cloudwatch_metric_alarm" "host" {
   evaluation_periods  = can(each.value.below) ? each.value.minutes / 5 : each.value.minutes
   alarm_actions       = concat([aws_sns_topic.alerts.arn], each.value.action)
   ok_actions          = [aws_sns_topic.alerts.arn]
-
-  # A host that was stopped is not ill; but who is silent, is, unless it is the night's silence.
-  treat_missing_data = endswith(each.key, "-silent") && var.working_hours == null ? "breaching" : "missing"
+  treat_missing_data  = try(each.value.missing, "missing") # a host that was stopped is not ill
 }
 
 resource "aws_cloudwatch_metric_alarm" "fleet" {

@@ -35,7 +35,7 @@ def alarms() -> set[str]:
     # An alarm that asks for what a dimension tells apart would not match.
     asked = [re.fullmatch(r"[A-Z]+\((\w+)\)", query) for query in queries]
     assert all(asked)
-    silent = re.search(r"dimensions = { Host = host\.id } }\n +metric += (.+)", text)
+    silent = re.search(r"dimensions += { Host = host\.id }\n +metric += (.+)", text)
     assert silent
     return {match[1] for match in asked if match} | set(re.findall(r'"(\w+_\w+_\w+)"', silent[1]))
 
